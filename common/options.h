@@ -1,0 +1,57 @@
+// One table per daemon serves the command line and the configuration file:
+// every key of the file is also a long option (architecture, section 9).
+//
+// The file is INI: `[section]` of a daemon's name, `key = value`, `#` starts
+// a comment line; a repeatable key stands several times.  Unknown sections,
+// keys and malformed values are errors that name file, line and reason.
+#ifndef COMMON_OPTIONS_H
+#define COMMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+
+enum option_kind {
+	OPTION_FLAG, // bool; in the file yes or no
+	OPTION_STRING, // char *, owned by the options
+	OPTION_STRINGS, // struct option_list, repeatable
+	OPTION_UINT, // uint64_t, within min..max
+	OPTION_FLAG_OR_STRING, // --name or --name=VALUE; struct option_word
+};
+
+struct option_list {
+	size_t n;
+	char **values; // owned
+};
+
+struct option_word {
+	bool is_set;
+	char *value; // owned, may be NULL
+};
+
+struct option {
+	const char *name; // long name without dashes
+	const char *section; // of the file: the owning daemon
+	const char *argument; // for --help, e.g. "ADDR:PORT"; NULL for a flag
+	const char *help; // one line
+	enum option_kind kind;
+	size_t offset; // of the field in the struct that is filled
+	uint64_t min, max; // OPTION_UINT
+};
+
+enum { OPTION_LIST_MAX = 64, OPTION_VALUE_MAX = 4096 };
+
+// Parse argv into the struct at target.  A complaint goes to error (a line
+// that names the option).  -EINVAL; 1: --help was asked for.
+MUST_CHECK int options_parse(const struct option *, size_t n, int argc,
+    char *const argv[], void *target, char *error, size_t error_len);
+// Parse the file; values already set on the command line stay.  sections:
+// names that may appear although the table has no key for them.
+MUST_CHECK int options_load(const struct option *, size_t n, const char *path,
+    const char *const *sections, void *target, char *error, size_t error_len);
+void options_help(const struct option *, size_t n, const char *usage);
+void options_done(const struct option *, size_t n, void *target);
+
+#endif

@@ -1,0 +1,43 @@
+// What every daemon does first and last: adopt descriptors, harden, confine.
+#ifndef COMMON_PROCESS_H
+#define COMMON_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/ipc.h"
+
+// Descriptors of a started daemon: 3 is the parent's channel, from 4 on one
+// channel for each of the daemon's roles, in the order of its own table.
+enum {
+	PROCESS_PARENT_FD = 3,
+	PROCESS_FIRST_CHANNEL_FD = 4,
+	PROCESS_CHANNELS_MAX = 5,
+};
+
+struct process_channels {
+	int parent_fd;
+	size_t n;
+	int fds[PROCESS_CHANNELS_MAX];
+};
+
+// Check that descriptors 3 .. 3 + n are SEQPACKET sockets, set CLOEXEC, close
+// all others above.  -ENOTSOCK when the daemon was started by hand.
+MUST_CHECK int process_take_channels(size_t n, struct process_channels *ret);
+// "NAME: started without its siblings ...", to standard error: what is
+// missing and how to start the suite.
+void process_explain_alone(const char *name, const char *const *siblings);
+// No core dumps, not dumpable, umask 077, signals to their defaults, SIGPIPE
+// ignored.  Call it before any secret exists.
+MUST_CHECK int process_harden(void);
+// Drop all capabilities and the right to gain privileges; read back.
+MUST_CHECK int process_confine(void);
+
+uint64_t clock_unix_ms(void); // wall clock
+uint64_t clock_mono_ms(void); // monotonic
+
+// Write "fatal" with the error to the log and exit 1.
+_Noreturn void fatal(const char *what, int error);
+
+#endif
