@@ -13,6 +13,7 @@
 #ifndef COMMON_ANNOUNCEMENT_H
 #define COMMON_ANNOUNCEMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ struct announcement {
 	uint64_t not_after_ms;
 };
 
+// false: a key of small order; every secret gives the same shared secret.
+bool announcement_key_is_usable(const uint8_t key[static INFERENCE_KEY_LEN]);
 // The bytes that cryptod signs.
 void announcement_to_sign(const struct announcement *,
     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],

@@ -1,1 +1,11 @@
 # Unit tests of common/.
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/announcement_test
+TESTS += tests/unit/announcement_test
+tests_unit_announcement_test_SOURCES = tests/unit/announcement_test.c \
+	common/announcement.c common/announcement.h
+tests_unit_announcement_test_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
+	$(CMOCKA_CFLAGS)
+tests_unit_announcement_test_LDADD = $(SODIUM_LIBS) $(CMOCKA_LIBS)
+endif
