@@ -1,1 +1,22 @@
-# What this folder adds to the build.
+# Shared by all daemons; knows none of them.
+noinst_LIBRARIES += common/libcommon.a
+common_libcommon_a_SOURCES = \
+	common/cleanup.h common/sizes.h \
+	common/ipc.c common/ipc.h \
+	common/log.c common/log.h \
+	common/process.c common/process.h
+nodist_common_libcommon_a_SOURCES = common/build_id.h
+common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
+	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS)
+COMMON_LIBS = common/libcommon.a proto/libproto.a $(SODIUM_LIBS) \
+	$(EVENT_LIBS) $(PROTOBUF_C_LIBS) $(CAP_LIBS)
+BUILT_SOURCES += common/build_id.h
+CLEANFILES += common/build_id.h
+
+# Two processes talk only when they were built from the same messages.
+common/build_id.h: proto/ipc.proto configure.ac
+	$(AM_V_GEN)$(MKDIR_P) common && { \
+	echo '/* SHA-256 of the version and proto/ipc.proto. */'; \
+	echo 'static const unsigned char build_id[32] = {'; \
+	{ echo '$(PACKAGE_VERSION)'; cat $(top_srcdir)/proto/ipc.proto; } | \
+	sha256sum | cut -c1-64 | sed 's/../0x&,/g'; echo '};'; } >$@
