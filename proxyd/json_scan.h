@@ -1,0 +1,54 @@
+// A JSON document (RFC 8259) checked while it passes by, of which only the
+// top-level "model" and "stream" are kept.  Constant memory.
+//
+// Checked: UTF-8, escapes, surrogate pairs, numbers, depth, one object,
+// nothing behind it.  Refused although it is JSON, since two readers could
+// understand it differently: "model" or "stream" twice, escapes in a top-level
+// key or in the model's name, \u0000 anywhere.
+#ifndef PROXYD_JSON_SCAN_H
+#define PROXYD_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/sizes.h"
+
+enum { JSON_SCAN_DEPTH_MAX = 64 };
+
+struct json_scan {
+	// The result, valid after json_scan_end(); the model earlier, as soon
+	// as has_model is set.
+	bool has_model;
+	bool has_stream;
+	bool stream;
+	size_t model_len;
+	char model[MODEL_NAME_MAX + 1]; // UTF-8, NUL terminated
+
+	// Private.
+	const char *why;
+	uint64_t in_array; // one bit a level
+	unsigned depth;
+	uint8_t state;
+	uint8_t key;	   // which top-level key this is
+	uint8_t want;	   // which key the string so far may become
+	uint8_t text_left; // of a literal, or of a UTF-8 sequence
+	uint8_t utf8_min, utf8_max;
+	uint8_t hex_left;
+	uint16_t hex;
+	bool high_surrogate;
+	bool string_is_key;
+	size_t key_len;
+	const char *literal;
+};
+
+void json_scan_init(struct json_scan *);
+// -EBADMSG: not acceptable; json_scan_why() says why; final.
+MUST_CHECK int json_scan_feed(struct json_scan *, const uint8_t *, size_t);
+// All of it was fed.  -EBADMSG: it is not complete.
+MUST_CHECK int json_scan_end(struct json_scan *);
+// A static text for the client after -EBADMSG.
+const char *json_scan_why(const struct json_scan *);
+
+#endif
