@@ -1,6 +1,7 @@
 # Shared by all daemons; knows none of them.
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
+	common/announcement.c common/announcement.h \
 	common/cleanup.h common/sizes.h \
 	common/ipc.c common/ipc.h \
 	common/log.c common/log.h \

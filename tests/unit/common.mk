@@ -3,9 +3,8 @@
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/announcement_test
 TESTS += tests/unit/announcement_test
-tests_unit_announcement_test_SOURCES = tests/unit/announcement_test.c \
-	common/announcement.c common/announcement.h
+tests_unit_announcement_test_SOURCES = tests/unit/announcement_test.c
 tests_unit_announcement_test_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CMOCKA_CFLAGS)
-tests_unit_announcement_test_LDADD = $(SODIUM_LIBS) $(CMOCKA_LIBS)
+tests_unit_announcement_test_LDADD = common/libcommon.a $(SODIUM_LIBS) $(CMOCKA_LIBS)
 endif
