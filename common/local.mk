@@ -4,7 +4,9 @@ common_libcommon_a_SOURCES = \
 	common/announcement.c common/announcement.h \
 	common/cleanup.h common/sizes.h \
 	common/ipc.c common/ipc.h \
+	common/address.c common/address.h \
 	common/log.c common/log.h \
+	common/options.c common/options.h \
 	common/process.c common/process.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \

@@ -4,6 +4,7 @@
 // The file is INI: `[section]` of a daemon's name, `key = value`, `#` starts
 // a comment line; a repeatable key stands several times.  Unknown sections,
 // keys and malformed values are errors that name file, line and reason.
+// Values are UTF-8 without control characters, not empty.
 #ifndef COMMON_OPTIONS_H
 #define COMMON_OPTIONS_H
 
@@ -14,10 +15,10 @@
 #include "common/cleanup.h"
 
 enum option_kind {
-	OPTION_FLAG, // bool; in the file yes or no
-	OPTION_STRING, // char *, owned by the options
+	OPTION_FLAG,	// bool; in the file yes or no
+	OPTION_STRING,	// char *, owned by the options
 	OPTION_STRINGS, // struct option_list, repeatable
-	OPTION_UINT, // uint64_t, within min..max
+	OPTION_UINT,	// uint64_t, within min..max; min >= 1, 0: not given
 	OPTION_FLAG_OR_STRING, // --name or --name=VALUE; struct option_word
 };
 
@@ -32,25 +33,34 @@ struct option_word {
 };
 
 struct option {
-	const char *name; // long name without dashes
-	const char *section; // of the file: the owning daemon
+	const char *name;     // long name without dashes
+	const char *section;  // of the file: the owning daemon; NULL: not in it
 	const char *argument; // for --help, e.g. "ADDR:PORT"; NULL for a flag
-	const char *help; // one line
+	const char *help;     // one line
 	enum option_kind kind;
-	size_t offset; // of the field in the struct that is filled
+	size_t offset;	   // of the field in the struct that is filled
 	uint64_t min, max; // OPTION_UINT
 };
 
-enum { OPTION_LIST_MAX = 64, OPTION_VALUE_MAX = 4096 };
+enum {
+	OPTIONS_MAX = 64,	       // entries of a table
+	OPTION_LIST_MAX = 64,	       // values of one repeatable option
+	OPTION_VALUE_MAX = 4096,       // bytes of one value
+	OPTIONS_FILE_MAX = 512 * 1024, // bytes of the file
+};
 
-// Parse argv into the struct at target.  A complaint goes to error (a line
-// that names the option).  -EINVAL; 1: --help was asked for.
+// Parse argv[1..] into the zeroed struct at target.  A complaint goes to
+// error (a line that names the option).  -EINVAL; 1: --help was asked for.
 MUST_CHECK int options_parse(const struct option *, size_t n, int argc,
-    char *const argv[], void *target, char *error, size_t error_len);
+			     char *const argv[], void *target, char *error,
+			     size_t error_len);
 // Parse the file; values already set on the command line stay.  sections:
-// names that may appear although the table has no key for them.
+// names that may appear although the table has no key for them, NULL at the
+// end; their keys are not looked at.  -EINVAL, or the errno of the open.
 MUST_CHECK int options_load(const struct option *, size_t n, const char *path,
-    const char *const *sections, void *target, char *error, size_t error_len);
+			    const char *const *sections, void *target,
+			    char *error, size_t error_len);
+// To standard output: usage, then a line or two for each option.
 void options_help(const struct option *, size_t n, const char *usage);
 void options_done(const struct option *, size_t n, void *target);
 
