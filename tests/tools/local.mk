@@ -1,1 +1,12 @@
-# What this folder adds to the build.
+# Programs that the demo, the system tests and the benchmark need.
+noinst_PROGRAMS += tests/tools/meshllm-demo-backend
+tests_tools_meshllm_demo_backend_SOURCES = \
+	tests/tools/ask.c tests/tools/ask.h \
+	tests/tools/backend.c tests/tools/backend.h \
+	tests/tools/backend_answer.c tests/tools/backend_conn.c \
+	tests/tools/backend_head.c tests/tools/backend_reply.c \
+	tests/tools/backend_stats.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_tools_meshllm_demo_backend_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_tools_meshllm_demo_backend_LDADD = $(EVENT_LIBS)
+EXTRA_DIST += tests/tools/README.md
