@@ -3,6 +3,7 @@
 // must never allocate, read a clock, or see request content.
 #include "common/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,25 @@ void
 log_set_level(enum log_level level)
 {
 	log_level = level;
+}
+
+int
+log_set_level_name(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} names[] = { { "error", LOG_ERROR }, { "warning", LOG_WARNING },
+		{ "info", LOG_INFO }, { "debug", LOG_DEBUG } };
+
+	if (name == NULL)
+		return 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i].name, name) == 0) {
+			log_level = names[i].level;
+			return 0;
+		}
+	return -EINVAL;
 }
 
 bool
