@@ -1,0 +1,29 @@
+// What proxyd asks of gossipd.  Linked by proxyd, not by gossipd.
+#ifndef GOSSIPD_CLIENT_H
+#define GOSSIPD_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/ipc.h"
+#include "common/sizes.h"
+
+struct gossipd_model {
+	const char *name; // MODEL_NAME_MAX
+	uint32_t context_length; // 0: not known
+};
+
+// Open a tunnel to that node over fd, our end of a SOCK_STREAM pair, taken
+// also on failure.  Its bytes may be written at once; the answer
+// (Ipc__TunnelReply) says when the stream is open or will not be.
+MUST_CHECK int gossipd_tunnel_send(struct ipc_peer *,
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd,
+    unsigned deadline_ms, ipc_reply_fn *fn, void *arg, uint32_t *ret_id);
+// What this node serves now; PEER_MODELS_MAX at most are sent.  has_backend:
+// false makes it a client.
+MUST_CHECK int gossipd_self_update_send(struct ipc_peer *, bool has_backend,
+    uint16_t api_port, const struct gossipd_model *models, size_t n);
+
+#endif
