@@ -1,1 +1,14 @@
-# What this folder adds to the build.
+# The benchmark; run it with tests/bench/run after make.
+noinst_PROGRAMS += tests/bench/meshllm-load tests/bench/meshllm-floor
+tests_bench_meshllm_load_SOURCES = \
+	tests/bench/load.c tests/bench/load.h \
+	tests/bench/load_answer.c tests/bench/load_client.c \
+	tests/bench/load_report.c tests/bench/load_request.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_bench_meshllm_load_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_bench_meshllm_load_LDADD = $(EVENT_LIBS)
+tests_bench_meshllm_floor_SOURCES = tests/bench/floor.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_bench_meshllm_floor_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
+	$(CRYPTO_CFLAGS)
+tests_bench_meshllm_floor_LDADD = $(SODIUM_LIBS) $(CRYPTO_LIBS)

@@ -47,11 +47,7 @@ static const struct {
 };
 
 static const char *const text_paths[] = { "messages[].content",
-					  "messages[].content[].text",
-					  "prompt",
-					  "prompt[]",
-					  "input",
-					  "input[]" };
+	"messages[].content[].text", "prompt", "prompt[]", "input", "input[]" };
 
 void
 ask_start(struct ask *ask, struct scan *scan, const struct knobs *knobs)
@@ -148,13 +144,13 @@ value_end(struct ask *ask, struct scan *s, bool is_string)
 		if (path_is(s, "messages[].role"))
 			s->user = strcmp(s->value, "user") == 0;
 	} else if (strncmp(s->path, "messages", 8) != 0) {
-		uint64_t h = hash_bytes(buffer_bytes(&s->pending),
-					buffer_len(&s->pending));
+		uint64_t h = hash_bytes(
+		    buffer_bytes(&s->pending), buffer_len(&s->pending));
 
 		buffer_add(&ask->inputs, (const char *)&h, sizeof(h));
 		buffer_reset(&ask->text);
 		buffer_add(&ask->text, buffer_bytes(&s->pending),
-			   buffer_len(&s->pending));
+		    buffer_len(&s->pending));
 		buffer_reset(&s->pending);
 	}
 	s->to_text = false;
@@ -219,9 +215,9 @@ hex_digit(struct scan *s, char c)
 	if (s->hex >= 0xd800 && s->hex < 0xdc00) {
 		s->high_surrogate = s->hex;
 	} else if (s->hex >= 0xdc00 && s->hex < 0xe000) {
-		put_code_point(s, 0x10000 +
-				      ((s->high_surrogate & 0x3ff) << 10) +
-				      (s->hex & 0x3ff));
+		put_code_point(s,
+		    0x10000 + ((s->high_surrogate & 0x3ff) << 10) +
+			(s->hex & 0x3ff));
 	} else {
 		put_code_point(s, s->hex);
 	}
@@ -337,7 +333,7 @@ structure(struct ask *ask, struct scan *s, char c)
 	} else if (c != ':') {
 		value_start(s);
 		s->bad |= s->depth == 0 || s->expect_key ||
-			  strchr("-0123456789tfn", c) == NULL;
+		    strchr("-0123456789tfn", c) == NULL;
 		s->state = IN_SCALAR;
 		put(s, &c, 1);
 	}
@@ -347,7 +343,7 @@ static bool
 ends_scalar(char c)
 {
 	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' ||
-	       c == '\r' || c == '\n';
+	    c == '\r' || c == '\n';
 }
 
 // The plain part of a string from p; the caller sees to what stopped it.

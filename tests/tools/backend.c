@@ -57,13 +57,13 @@ static void
 usage(FILE *to)
 {
 	fprintf(to,
-		"usage: meshllm-demo-backend [--port PORT] [--model NAME]... "
-		"[options]\n"
-		"Not a language model: it repeats your words.\n");
+	    "usage: meshllm-demo-backend [--port PORT] [--model NAME]... "
+	    "[options]\n"
+	    "Not a language model: it repeats your words.\n");
 	for (size_t i = 0; long_options[i].name != NULL; i++)
 		fprintf(to, "  --%s%s\n", long_options[i].name,
-			long_options[i].has_arg == required_argument ? " VALUE"
-								     : "");
+		    long_options[i].has_arg == required_argument ? " VALUE"
+								 : "");
 }
 
 static void
@@ -95,12 +95,12 @@ apply_option(struct backend *b, int id, const char *name, uint16_t *port)
 {
 	struct knobs *k = &b->defaults;
 	int64_t *const numbers[] = { [OPT_CONTEXT] = &b->context_words,
-				     [OPT_FAULT_AFTER] = &k->fault_after,
-				     [OPT_TOKENS] = &k->tokens,
-				     [OPT_TOKEN_BYTES] = &k->token_bytes,
-				     [OPT_DELAY] = &k->delay_ms,
-				     [OPT_FIRST] = &k->first_ms,
-				     [OPT_FRAMING] = NULL };
+		[OPT_FAULT_AFTER] = &k->fault_after,
+		[OPT_TOKENS] = &k->tokens,
+		[OPT_TOKEN_BYTES] = &k->token_bytes,
+		[OPT_DELAY] = &k->delay_ms,
+		[OPT_FIRST] = &k->first_ms,
+		[OPT_FRAMING] = NULL };
 
 	if (optarg == NULL) {
 		apply_flag(b, id);
@@ -146,9 +146,8 @@ static int
 listen_on(uint16_t port)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons(port),
-				       .sin_addr.s_addr =
-					   htonl(INADDR_LOOPBACK) };
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(address);
 	int one = 1;
 	int fd;
@@ -173,8 +172,8 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 	int fd;
 
 	(void)what;
-	while ((fd = accept4(listener, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1)
+	while ((fd = accept4(
+		    listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1)
 		conn_new(arg, fd);
 }
 
@@ -194,7 +193,7 @@ main(int argc, char **argv)
 		tool_die("event_base_new");
 	b.listen_fd = listen_on(port);
 	if (event_assign(&b.listener, b.base, b.listen_fd, EV_READ | EV_PERSIST,
-			 on_accept, &b) == -1 ||
+		on_accept, &b) == -1 ||
 	    event_add(&b.listener, NULL) == -1)
 		tool_die("event_add");
 	(void)event_base_dispatch(b.base);

@@ -79,9 +79,10 @@ struct reply {
 	bool eof; // the body ends with the connection
 	bool counted;
 	uint64_t id;
-	int64_t due;	    // nanoseconds
-	uint64_t sent;	    // tokens
-	uint64_t words;	    // tokens of the whole answer
+	int64_t due;	// nanoseconds
+	uint64_t sent;	// tokens
+	uint64_t words; // tokens of the whole answer
+	uint64_t prompt_words;
 	size_t text_at;	    // echo position
 	uint64_t fill;	    // filler bytes left
 	struct buffer held; // what REPLY_DRIP has left
@@ -130,7 +131,7 @@ MUST_CHECK int head_parse(struct conn *c, const char *head, size_t len);
 MUST_CHECK int answer_start(struct conn *c);
 MUST_CHECK int answer_now(struct conn *c);
 void answer_error(struct conn *c, int status, const char *type,
-		  const char *code, const char *message);
+    const char *code, const char *message);
 void answer_head(struct conn *c, int status, const char *type, int64_t length);
 void answer_body(struct conn *c, const char *bytes, size_t len);
 
@@ -141,8 +142,9 @@ void stats_add(struct backend *b, struct buffer *out);
 
 // backend_reply.c
 void reply_choose_words(struct conn *c);
-// Append the next token, escaped for JSON.
+// Append the next token, or all of them, escaped for JSON.
 void reply_add_token(struct conn *c, struct buffer *out);
+void reply_add_all(struct conn *c, struct buffer *out);
 const char *reply_finish_reason(const struct conn *c);
 void reply_add_usage(struct conn *c, struct buffer *out);
 void reply_stream_start(struct conn *c);

@@ -48,16 +48,15 @@ answer_head(struct conn *c, int status, const char *type, int64_t length)
 	else if (length < 0 || strcmp(framing, "chunked") == 0)
 		c->reply.chunked = true;
 	buffer_add_format(&c->out,
-			  "HTTP/1.1 %d %s\r\nServer: " SERVER_NAME
-			  "\r\nContent-Type: %s\r\n",
-			  status, reason(status), type);
+	    "HTTP/1.1 %d %s\r\nServer: " SERVER_NAME "\r\nContent-Type: %s\r\n",
+	    status, reason(status), type);
 	if (status == 429 || status == 503)
 		buffer_add_text(&c->out, "Retry-After: 1\r\n");
 	if (c->reply.chunked)
 		buffer_add_text(&c->out, "Transfer-Encoding: chunked\r\n");
 	else if (!c->reply.eof)
-		buffer_add_format(&c->out, "Content-Length: %" PRId64 "\r\n",
-				  length);
+		buffer_add_format(
+		    &c->out, "Content-Length: %" PRId64 "\r\n", length);
 	if (c->reply.eof || !c->keep_alive)
 		buffer_add_text(&c->out, "Connection: close\r\n");
 	buffer_add_text(&c->out, "\r\n");
@@ -90,15 +89,15 @@ answer_work(struct conn *c, int status)
 
 void
 answer_error(struct conn *c, int status, const char *type, const char *code,
-	     const char *message)
+    const char *message)
 {
 	struct buffer *b = &c->backend->work;
 
 	buffer_reset(b);
 	buffer_add_text(b, "{\"error\":{\"message\":\"");
 	buffer_add_json(b, message, strlen(message));
-	buffer_add_format(b,
-			  "\",\"type\":\"%s\",\"param\":null,\"code\":", type);
+	buffer_add_format(
+	    b, "\",\"type\":\"%s\",\"param\":null,\"code\":", type);
 	if (code != NULL)
 		buffer_add_format(b, "\"%s\"}}", code);
 	else
@@ -111,8 +110,7 @@ add_model(const struct backend *b, struct buffer *out, const char *name)
 {
 	buffer_add_text(out, "{\"id\":\"");
 	buffer_add_json(out, name, strlen(name));
-	buffer_add_format(
-	    out,
+	buffer_add_format(out,
 	    "\",\"object\":\"model\",\"created\":%" PRId64
 	    ",\"owned_by\":\"meshllm-demo-backend\",\"description\":"
 	    "\"not a language model: it repeats your words\"}",
@@ -147,7 +145,7 @@ answer_models(struct conn *c)
 		add_model(b, &b->work, name + 1);
 	} else {
 		answer_error(c, 404, "invalid_request_error", "model_not_found",
-			     "no such model");
+		    "no such model");
 		return;
 	}
 	answer_work(c, 200);
@@ -164,8 +162,7 @@ answer_get(struct conn *c)
 	    (c->path[prefix] == '\0' || c->path[prefix] == '/')) {
 		answer_models(c);
 	} else if (strcmp(c->path, "/health") == 0) {
-		buffer_add_text(
-		    b,
+		buffer_add_text(b,
 		    "{\"status\":\"ok\",\"about\":\"not a language model: it "
 		    "repeats your words\"}");
 		answer_work(c, 200);
@@ -173,8 +170,8 @@ answer_get(struct conn *c)
 		stats_add(c->backend, b);
 		answer_work(c, 200);
 	} else {
-		answer_error(c, 404, "invalid_request_error", NULL,
-			     "no such path");
+		answer_error(
+		    c, 404, "invalid_request_error", NULL, "no such path");
 	}
 }
 
@@ -184,26 +181,26 @@ add_completion_start(struct conn *c, struct buffer *b)
 	bool chat = c->reply.api == API_CHAT;
 
 	buffer_add_format(b,
-			  "{\"id\":\"%s-demo-%" PRIu64 "\",\"object\":\"%s\","
-			  "\"created\":%" PRId64 ",\"model\":\"",
-			  chat ? "chatcmpl" : "cmpl", c->reply.id,
-			  chat ? "chat.completion" : "text_completion",
-			  c->backend->started);
+	    "{\"id\":\"%s-demo-%" PRIu64 "\",\"object\":\"%s\","
+	    "\"created\":%" PRId64 ",\"model\":\"",
+	    chat ? "chatcmpl" : "cmpl", c->reply.id,
+	    chat ? "chat.completion" : "text_completion", c->backend->started);
 	buffer_add_json(b, c->ask.model, strlen(c->ask.model));
-	buffer_add_text(b, "\",\"system_fingerprint\":\"not-a-language-model\","
-			   "\"choices\":[{\"index\":0,");
-	buffer_add_text(
-	    b, chat ? "\"message\":{\"role\":\"assistant\",\"refusal\":null,"
-		      "\"content\":\""
-		    : "\"text\":\"");
+	buffer_add_text(b,
+	    "\",\"system_fingerprint\":\"not-a-language-model\","
+	    "\"choices\":[{\"index\":0,");
+	buffer_add_text(b,
+	    chat ? "\"message\":{\"role\":\"assistant\",\"refusal\":null,"
+		   "\"content\":\""
+		 : "\"text\":\"");
 }
 
 static void
 add_completion_end(struct conn *c, struct buffer *b)
 {
 	buffer_add_text(b, c->reply.api == API_CHAT ? "\"}" : "\"");
-	buffer_add_format(
-	    b, ",\"logprobs\":null,\"finish_reason\":\"%s\"}],\"usage\":",
+	buffer_add_format(b,
+	    ",\"logprobs\":null,\"finish_reason\":\"%s\"}],\"usage\":",
 	    reply_finish_reason(c));
 	reply_add_usage(c, b);
 	buffer_add_text(b, "}");
@@ -220,8 +217,7 @@ answer_filled(struct conn *c)
 	buffer_reset(&c->reply.held);
 	add_completion_end(c, &c->reply.held);
 	answer_head(c, 200, "application/json",
-		    (int64_t)(buffer_len(&start) + buffer_len(&c->reply.held)) +
-			fill);
+	    (int64_t)(buffer_len(&start) + buffer_len(&c->reply.held)) + fill);
 	answer_body(c, buffer_bytes(&start), buffer_len(&start));
 	buffer_done(&start);
 	c->reply.kind = REPLY_FILL;
@@ -240,8 +236,7 @@ answer_completion(struct conn *c)
 	}
 	buffer_reset(b);
 	add_completion_start(c, b);
-	while (c->reply.sent < c->reply.words)
-		reply_add_token(c, b);
+	reply_add_all(c, b);
 	add_completion_end(c, b);
 	answer_work(c, 200);
 }
@@ -262,15 +257,15 @@ add_vector(struct buffer *out, uint64_t hash, size_t n, bool base64)
 		f = (float)((int)(hash >> 56) - 128) / 128.0f;
 		memcpy(bytes + i * 4, &f, sizeof(f)); // little-endian hosts
 		if (!base64)
-			buffer_add_format(out, "%s%g", i != 0 ? "," : "",
-					  (double)f);
+			buffer_add_format(
+			    out, "%s%g", i != 0 ? "," : "", (double)f);
 	}
 	for (size_t i = 0; base64 && i < len; i += 3) {
 		unsigned v = (unsigned)(bytes[i] << 16 | bytes[i + 1] << 8 |
-					bytes[i + 2]);
+		    bytes[i + 2]);
 		char four[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63],
-				 i + 1 < len ? alphabet[v >> 6 & 63] : '=',
-				 i + 2 < len ? alphabet[v & 63] : '=' };
+			i + 1 < len ? alphabet[v >> 6 & 63] : '=',
+			i + 2 < len ? alphabet[v & 63] : '=' };
 
 		buffer_add(out, four, sizeof(four));
 	}
@@ -293,8 +288,7 @@ answer_embeddings(struct conn *c)
 	buffer_add_text(b, "{\"object\":\"list\",\"data\":[");
 	for (size_t i = 0; i < buffer_len(inputs) / sizeof(h); i++) {
 		memcpy(&h, buffer_bytes(inputs) + i * sizeof(h), sizeof(h));
-		buffer_add_format(
-		    b,
+		buffer_add_format(b,
 		    "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":",
 		    i != 0 ? "," : "", i);
 		add_vector(b, h, n, base64);
@@ -303,9 +297,9 @@ answer_embeddings(struct conn *c)
 	buffer_add_text(b, "],\"model\":\"");
 	buffer_add_json(b, c->ask.model, strlen(c->ask.model));
 	buffer_add_format(b,
-			  "\",\"usage\":{\"prompt_tokens\":%" PRIu64
-			  ",\"total_tokens\":%" PRIu64 "}}",
-			  c->reply.words, c->reply.words);
+	    "\",\"usage\":{\"prompt_tokens\":%" PRIu64
+	    ",\"total_tokens\":%" PRIu64 "}}",
+	    c->reply.prompt_words, c->reply.prompt_words);
 	answer_work(c, 200);
 }
 
@@ -329,21 +323,21 @@ answer_post(struct conn *c)
 	const struct backend *b = c->backend;
 
 	if (!find_api(c->path, &c->reply.api)) {
-		answer_error(c, 404, "invalid_request_error", NULL,
-			     "no such path");
+		answer_error(
+		    c, 404, "invalid_request_error", NULL, "no such path");
 	} else if (!ask_is_complete(&c->scan)) {
 		answer_error(c, 400, "invalid_request_error", NULL,
-			     "the body is not a JSON object");
+		    "the body is not a JSON object");
 	} else if (find_model(b, c->ask.model) == NULL) {
 		answer_error(c, 404, "invalid_request_error", "model_not_found",
-			     "no such model");
+		    "no such model");
 	} else {
 		reply_choose_words(c);
 		if (b->context_words != 0 &&
-		    c->reply.words > (uint64_t)b->context_words)
+		    c->reply.prompt_words > (uint64_t)b->context_words)
 			answer_error(c, 400, "invalid_request_error",
-				     "context_length_exceeded",
-				     "the prompt is longer than the context");
+			    "context_length_exceeded",
+			    "the prompt is longer than the context");
 		else if (c->reply.api == API_EMBEDDING)
 			answer_embeddings(c);
 		else if (c->ask.stream)
@@ -388,11 +382,11 @@ answer_fault(struct conn *c, int *ret)
 	    (status = (int)strtol(fault + 6, NULL, 10)) >= 300 &&
 	    status < 600) {
 		answer_error(c, status, "server_error", NULL,
-			     "the demo backend was asked to fail");
+		    "the demo backend was asked to fail");
 	} else if (strcmp(fault, "context_overflow") == 0) {
 		answer_error(c, 400, "invalid_request_error",
-			     "context_length_exceeded",
-			     "the prompt is longer than the context");
+		    "context_length_exceeded",
+		    "the prompt is longer than the context");
 	} else if (strcmp(fault, "close_before_head") == 0) {
 		c->keep_alive = false;
 		conn_answered(c);
@@ -406,8 +400,8 @@ answer_fault(struct conn *c, int *ret)
 	} else if (strcmp(fault, "huge_head") == 0) {
 		buffer_add_text(&c->out, "HTTP/1.1 200 OK\r\n");
 		for (int i = 0; i < 20000; i++)
-			buffer_add_format(&c->out, "X-Filler-%d: %060d\r\n", i,
-					  i);
+			buffer_add_format(
+			    &c->out, "X-Filler-%d: %060d\r\n", i, i);
 		c->keep_alive = false;
 		conn_answered(c);
 	} else if (strcmp(fault, "never") == 0) {
@@ -427,18 +421,18 @@ answer_now(struct conn *c)
 	if (strcmp(c->path, "/stats") != 0 && answer_fault(c, &r))
 		return r;
 	if (strcmp(fault, "eof_body") == 0)
-		(void)snprintf(c->ask.knobs.framing,
-			       sizeof(c->ask.knobs.framing), "eof");
+		(void)snprintf(
+		    c->ask.knobs.framing, sizeof(c->ask.knobs.framing), "eof");
 	if (strcmp(fault, "huge_body") == 0 && c->ask.knobs.bytes == 0)
 		c->ask.knobs.bytes = HUGE_BYTES;
 	if (strcmp(c->method, "POST") == 0)
 		answer_post(c);
 	else if (strcmp(c->method, "GET") == 0 ||
-		 strcmp(c->method, "HEAD") == 0)
+	    strcmp(c->method, "HEAD") == 0)
 		answer_get(c);
 	else
-		answer_error(c, 405, "invalid_request_error", NULL,
-			     "no such method");
+		answer_error(
+		    c, 405, "invalid_request_error", NULL, "no such method");
 	if (c->reply.kind == REPLY_STREAM || c->reply.kind == REPLY_FILL)
 		conn_schedule(c);
 	else if (strcmp(fault, "slow_head") == 0)
@@ -457,8 +451,8 @@ answer_start(struct conn *c)
 
 	buffer_reset(&held);
 	c->reply = (struct reply){ .id = c->backend->stats.requests,
-				   .due = now + first,
-				   .held = held };
+		.due = now + first,
+		.held = held };
 	if (first == 0 || c->ask.stream)
 		return answer_now(c);
 	c->reply.kind = REPLY_WAIT;

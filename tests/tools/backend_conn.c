@@ -35,8 +35,8 @@ conn_free(struct conn *c)
 	(void)event_del(&c->writable);
 	(void)event_del(&c->timer);
 	if (c->reset)
-		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
-				 sizeof(linger));
+		(void)setsockopt(
+		    c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	(void)close(c->fd);
 	buffer_done(&c->in);
 	buffer_done(&c->out);
@@ -133,7 +133,7 @@ consume_body(struct conn *c, const char *p, size_t len, size_t *ret_used)
 	if (c->backend->checksum)
 		for (size_t i = 0; i < len; i++)
 			c->body_sum = (c->body_sum ^ (unsigned char)p[i]) *
-				      1099511628211U;
+			    1099511628211U;
 	*ret_used = len;
 }
 
@@ -195,7 +195,7 @@ conn_consume(struct conn *c, const char *p, size_t len, size_t *ret_used)
 		if (c->phase == PHASE_HEAD) {
 			r = consume_head(c, p + at, len - at, &used);
 		} else if (c->phase == PHASE_BODY ||
-			   c->phase == PHASE_CHUNK_DATA) {
+		    c->phase == PHASE_CHUNK_DATA) {
 			consume_body(c, p + at, len - at, &used);
 			if (c->left == 0 && c->phase == PHASE_BODY)
 				r = request_complete(c);
@@ -217,7 +217,7 @@ conn_write(struct conn *c)
 {
 	while (buffer_len(&c->out) != 0) {
 		ssize_t n = send(c->fd, buffer_bytes(&c->out),
-				 buffer_len(&c->out), MSG_NOSIGNAL);
+		    buffer_len(&c->out), MSG_NOSIGNAL);
 
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -254,8 +254,8 @@ conn_pump(struct conn *c)
 	int r = 0;
 
 	while (r == 0 && buffer_len(&c->in) != 0) {
-		r = conn_consume(c, buffer_bytes(&c->in), buffer_len(&c->in),
-				 &used);
+		r = conn_consume(
+		    c, buffer_bytes(&c->in), buffer_len(&c->in), &used);
 		buffer_take(&c->in, used);
 		if (used == 0)
 			break;
@@ -364,7 +364,7 @@ conn_new(struct backend *b, int fd)
 	b->stats.connections++;
 	b->stats.connections_now++;
 	if (event_assign(&c->readable, b->base, fd, EV_READ | EV_PERSIST,
-			 on_readable, c) == -1 ||
+		on_readable, c) == -1 ||
 	    event_assign(&c->writable, b->base, fd, EV_WRITE, on_writable, c) ==
 		-1 ||
 	    evtimer_assign(&c->timer, b->base, on_timer, c) == -1 ||

@@ -12,7 +12,7 @@ name_is(const char *line, const char *colon, const char *name)
 	size_t len = strlen(name);
 
 	return (size_t)(colon - line) == len &&
-	       strncasecmp(line, name, len) == 0;
+	    strncasecmp(line, name, len) == 0;
 }
 
 static bool

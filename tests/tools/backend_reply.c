@@ -61,13 +61,14 @@ reply_choose_words(struct conn *c)
 		struct buffer with = { 0 };
 
 		buffer_add_text(&with, intro);
-		buffer_add(&with, buffer_bytes(&ask->text),
-			   buffer_len(&ask->text));
+		buffer_add(
+		    &with, buffer_bytes(&ask->text), buffer_len(&ask->text));
 		buffer_done(&ask->text);
 		ask->text = with;
 	}
+	c->reply.prompt_words = count_words(&ask->text);
 	c->reply.words = ask->knobs.tokens != 0 ? (uint64_t)ask->knobs.tokens
-						: count_words(&ask->text);
+						: c->reply.prompt_words;
 	if (ask->max_tokens != 0 && (uint64_t)ask->max_tokens < c->reply.words)
 		c->reply.words = (uint64_t)ask->max_tokens;
 }
@@ -76,9 +77,9 @@ const char *
 reply_finish_reason(const struct conn *c)
 {
 	return c->ask.max_tokens != 0 &&
-		       c->reply.sent >= (uint64_t)c->ask.max_tokens
-		   ? "length"
-		   : "stop";
+		c->reply.sent >= (uint64_t)c->ask.max_tokens
+	    ? "length"
+	    : "stop";
 }
 
 static void
@@ -120,15 +121,30 @@ reply_add_token(struct conn *c, struct buffer *out)
 }
 
 void
+reply_add_all(struct conn *c, struct buffer *out)
+{
+	const struct knobs *k = &c->ask.knobs;
+
+	// The common case, a plain echo, need not be taken apart.
+	if (!k->stamp && k->token_bytes == 0 &&
+	    c->reply.words == c->reply.prompt_words) {
+		buffer_add_json(
+		    out, buffer_bytes(&c->ask.text), buffer_len(&c->ask.text));
+		c->reply.sent = c->reply.words;
+	}
+	while (c->reply.sent < c->reply.words)
+		reply_add_token(c, out);
+}
+
+void
 reply_add_usage(struct conn *c, struct buffer *out)
 {
-	uint64_t prompt = count_words(&c->ask.text);
+	uint64_t prompt = c->reply.prompt_words;
 
 	buffer_add_format(out,
-			  "{\"prompt_tokens\":%" PRIu64
-			  ",\"completion_tokens\":%" PRIu64
-			  ",\"total_tokens\":%" PRIu64 "}",
-			  prompt, c->reply.sent, prompt + c->reply.sent);
+	    "{\"prompt_tokens\":%" PRIu64 ",\"completion_tokens\":%" PRIu64
+	    ",\"total_tokens\":%" PRIu64 "}",
+	    prompt, c->reply.sent, prompt + c->reply.sent);
 }
 
 // One SSE event holding `choices` and, when the client asked, usage.
@@ -140,15 +156,15 @@ add_event(struct conn *c, const struct buffer *choices, bool usage)
 
 	buffer_reset(b);
 	buffer_add_format(b,
-			  "data: {\"id\":\"%s-demo-%" PRIu64
-			  "\",\"object\":\"%s\","
-			  "\"created\":%" PRId64 ",\"model\":\"",
-			  chat ? "chatcmpl" : "cmpl", c->reply.id,
-			  chat ? "chat.completion.chunk" : "text_completion",
-			  c->backend->started);
+	    "data: {\"id\":\"%s-demo-%" PRIu64 "\",\"object\":\"%s\","
+	    "\"created\":%" PRId64 ",\"model\":\"",
+	    chat ? "chatcmpl" : "cmpl", c->reply.id,
+	    chat ? "chat.completion.chunk" : "text_completion",
+	    c->backend->started);
 	buffer_add_json(b, c->ask.model, strlen(c->ask.model));
-	buffer_add_text(b, "\",\"system_fingerprint\":\"not-a-language-model\","
-			   "\"choices\":[");
+	buffer_add_text(b,
+	    "\",\"system_fingerprint\":\"not-a-language-model\","
+	    "\"choices\":[");
 	buffer_add(b, buffer_bytes(choices), buffer_len(choices));
 	buffer_add_text(b, "]");
 	if (usage) {
@@ -166,8 +182,8 @@ stream_token(struct conn *c)
 {
 	struct buffer choice = { 0 };
 
-	buffer_add_text(&choice, c->reply.api == API_CHAT
-				     ? "{\"index\":0,\"delta\":{\"content\":\""
+	buffer_add_text(&choice,
+	    c->reply.api == API_CHAT ? "{\"index\":0,\"delta\":{\"content\":\""
 				     : "{\"index\":0,\"text\":\"");
 	reply_add_token(c, &choice);
 	buffer_add_text(&choice, c->reply.api == API_CHAT ? "\"}" : "\"");
@@ -187,10 +203,10 @@ reply_stream_start(struct conn *c)
 	c->backend->stats.streams_now++;
 	answer_head(c, 200, "text/event-stream", -1);
 	if (c->reply.api == API_CHAT) {
-		buffer_add_text(
-		    &choice, "{\"index\":0,\"delta\":{\"role\":\"assistant\","
-			     "\"content\":\"\"},\"logprobs\":null,"
-			     "\"finish_reason\":null}");
+		buffer_add_text(&choice,
+		    "{\"index\":0,\"delta\":{\"role\":\"assistant\","
+		    "\"content\":\"\"},\"logprobs\":null,"
+		    "\"finish_reason\":null}");
 		add_event(c, &choice, false);
 	}
 	buffer_done(&choice);
@@ -201,8 +217,7 @@ end_stream(struct conn *c)
 {
 	struct buffer choice = { 0 };
 
-	buffer_add_format(
-	    &choice,
+	buffer_add_format(&choice,
 	    "{\"index\":0,%s,\"logprobs\":null,\"finish_reason\":\"%s\"}",
 	    c->reply.api == API_CHAT ? "\"delta\":{}" : "\"text\":\"\"",
 	    reply_finish_reason(c));
@@ -294,8 +309,8 @@ step_fill(struct conn *c)
 	answer_body(c, buffer_bytes(&c->backend->work), room);
 	if (c->reply.fill != 0)
 		return;
-	answer_body(c, buffer_bytes(&c->reply.held),
-		    buffer_len(&c->reply.held));
+	answer_body(
+	    c, buffer_bytes(&c->reply.held), buffer_len(&c->reply.held));
 	buffer_reset(&c->reply.held);
 	if (c->reply.chunked)
 		buffer_add_text(&c->out, "0\r\n\r\n");

@@ -29,8 +29,8 @@ stats_count_head(struct conn *c, const char *head, size_t len)
 	if (b->record_fd == -1)
 		return;
 	buffer_reset(&b->work);
-	buffer_add_format(&b->work, "=== head %" PRIu64 "\n",
-			  b->stats.requests);
+	buffer_add_format(
+	    &b->work, "=== head %" PRIu64 "\n", b->stats.requests);
 	buffer_add(&b->work, head, len);
 	record(b, buffer_bytes(&b->work), buffer_len(&b->work));
 }
@@ -48,8 +48,8 @@ stats_count_body(struct conn *c)
 	b->stats.last_body_sum = c->body_sum;
 	if (b->record_fd == -1)
 		return;
-	n = snprintf(line, sizeof(line), "=== body %" PRIu64 " bytes\n",
-		     c->body_bytes);
+	n = snprintf(
+	    line, sizeof(line), "=== body %" PRIu64 " bytes\n", c->body_bytes);
 	record(b, line, (size_t)n);
 }
 
@@ -59,8 +59,7 @@ stats_add(struct backend *b, struct buffer *out)
 	const struct stats *s = &b->stats;
 
 	// The answer that holds these numbers is not one of answers_now.
-	buffer_add_format(
-	    out,
+	buffer_add_format(out,
 	    "{\"about\":\"not a language model: it repeats your words\","
 	    "\"requests\":%" PRIu64 ",\"connections\":%" PRIu64
 	    ",\"connections_now\":%" PRIu64 ",\"streams\":%" PRIu64
@@ -68,8 +67,7 @@ stats_add(struct backend *b, struct buffer *out)
 	    ",\"aborted\":%" PRIu64,
 	    s->requests, s->connections, s->connections_now, s->streams,
 	    s->streams_now, s->answers_now - 1, s->aborted);
-	buffer_add_format(
-	    out,
+	buffer_add_format(out,
 	    ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64
 	    ",\"bad\":%" PRIu64 ",\"authorization_seen\":%" PRIu64
 	    ",\"cookie_seen\":%" PRIu64 ",\"last_body_bytes\":%" PRIu64,
@@ -77,10 +75,10 @@ stats_add(struct backend *b, struct buffer *out)
 	    s->cookie_seen, s->last_body_bytes);
 	if (b->checksum)
 		buffer_add_format(out,
-				  ",\"last_body_fnv1a\":\"%016" PRIx64 "\"",
-				  s->last_body_sum);
+		    ",\"last_body_fnv1a\":\"%016" PRIx64 "\"",
+		    s->last_body_sum);
 	buffer_add_text(out, ",\"last_head\":\"");
-	buffer_add_json(out, buffer_bytes(&b->last_head),
-			buffer_len(&b->last_head));
+	buffer_add_json(
+	    out, buffer_bytes(&b->last_head), buffer_len(&b->last_head));
 	buffer_add_text(out, "\"}\n");
 }

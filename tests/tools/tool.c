@@ -79,8 +79,8 @@ buffer_add_format(struct buffer *b, const char *format, ...)
 	if ((size_t)n >= b->capacity - b->end) {
 		reserve(b, (size_t)n + 1);
 		va_start(args, format);
-		n = vsnprintf(b->bytes + b->end, b->capacity - b->end, format,
-			      args);
+		n = vsnprintf(
+		    b->bytes + b->end, b->capacity - b->end, format, args);
 		va_end(args);
 	}
 	b->end += (size_t)n;
@@ -157,7 +157,7 @@ tool_number(const char *option, const char *text, int64_t min, int64_t max)
 	n = strtoll(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || n < min || n > max) {
 		fprintf(stderr, "--%s: not a number from %lld to %lld: %s\n",
-			option, (long long)min, (long long)max, text);
+		    option, (long long)min, (long long)max, text);
 		exit(2);
 	}
 	return n;

@@ -31,8 +31,8 @@ void buffer_done(struct buffer *b);
 int64_t tool_now_ns(void);
 _Noreturn void tool_die(const char *what);
 // The value of a numeric option; ends the program when it is not one.
-int64_t tool_number(const char *option, const char *text, int64_t min,
-		    int64_t max);
+int64_t tool_number(
+    const char *option, const char *text, int64_t min, int64_t max);
 // As many descriptors as the system lets us have.
 void tool_raise_file_limit(void);
 
