@@ -7,12 +7,14 @@ common_libcommon_a_SOURCES = \
 	common/address.c common/address.h \
 	common/log.c common/log.h \
 	common/options.c common/options.h \
-	common/process.c common/process.h
+	common/process.c common/process.h \
+	common/sandbox.c common/sandbox.h \
+	common/secret.c common/secret.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
-	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS)
+	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS)
 COMMON_LIBS = common/libcommon.a proto/libproto.a $(SODIUM_LIBS) \
-	$(EVENT_LIBS) $(PROTOBUF_C_LIBS) $(CAP_LIBS)
+	$(EVENT_LIBS) $(PROTOBUF_C_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS)
 BUILT_SOURCES += common/build_id.h
 CLEANFILES += common/build_id.h
 
