@@ -12,3 +12,4 @@ tests_bench_meshllm_floor_SOURCES = tests/bench/floor.c \
 tests_bench_meshllm_floor_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 tests_bench_meshllm_floor_LDADD = $(SODIUM_LIBS) $(CRYPTO_LIBS)
+EXTRA_DIST += tests/bench/run
