@@ -5,6 +5,8 @@ common_libcommon_a_SOURCES = \
 	common/cleanup.h common/sizes.h \
 	common/ipc.c common/ipc.h \
 	common/address.c common/address.h \
+	common/buf.c common/buf.h \
+	common/hex.c common/hex.h common/slice.h \
 	common/log.c common/log.h \
 	common/options.c common/options.h \
 	common/process.c common/process.h \

@@ -1,0 +1,42 @@
+// Hexadecimal text of identifiers.  Pure functions over the caller's bytes;
+// they must never take upper case or another length: one id has one text.
+#include "common/hex.h"
+
+#include <errno.h>
+
+void
+hex_encode(char *ret, const uint8_t *bytes, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*ret++ = digits[bytes[i] >> 4];
+		*ret++ = digits[bytes[i] & 15];
+	}
+	*ret = '\0';
+}
+
+static int
+digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -EINVAL;
+}
+
+int
+hex_decode(const char *text, size_t len, uint8_t *ret, size_t n)
+{
+	if (len != 2 * n)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		if (digit_value(text[i]) < 0)
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (uint8_t)(digit_value(text[2 * i]) << 4 |
+				   digit_value(text[2 * i + 1]));
+	return 0;
+}
