@@ -39,15 +39,12 @@ enum http_body_state {
 struct http_body {
 	enum http_body_state state;
 	enum http_framing framing;
-	uint64_t left;	  // of the length, or of the chunk
-	uint64_t total;	  // body bytes handed out so far
-	size_t line_len;  // bytes of this chunk or trailer line
-	size_t trailers;  // bytes of all trailer lines
-	unsigned digits;  // of the chunk size
-	unsigned ext;	  // where in a chunk extension
-	bool quoted_pair; // inside a quoted extension value, behind a '\'
-	char last;	  // byte before, in a trailer line
-	bool in_value;	  // of a trailer line: behind the colon
+	uint64_t left;	 // of the length, or of the chunk
+	uint64_t total;	 // body bytes handed out so far
+	size_t line_len; // of this chunk or trailer line
+	size_t trailers; // bytes of all trailer lines
+	uint8_t part;	 // where in an extension or trailer line
+	bool broken;	 // refused; stays so
 };
 
 // What one call took: `used` bytes of the input, of which the `len` bytes at

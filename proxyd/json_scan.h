@@ -28,19 +28,18 @@ struct json_scan {
 
 	// Private.
 	const char *why;
-	uint64_t in_array; // one bit a level
-	unsigned depth;
+	const char *literal; // what is left of true, false, null
+	uint64_t in_array;   // one bit a level
+	size_t key_len;	     // of a top-level key, at most sizeof(key_text)
+	char key_text[8];
+	uint32_t unit; // \u escape so far, its digits above
+	uint8_t depth; // open brackets
 	uint8_t state;
-	uint8_t key;	   // which top-level key this is
-	uint8_t want;	   // which key the string so far may become
-	uint8_t text_left; // of a literal, or of a UTF-8 sequence
-	uint8_t utf8_min, utf8_max;
-	uint8_t hex_left;
-	uint16_t hex;
-	bool high_surrogate;
-	bool string_is_key;
-	size_t key_len;
-	const char *literal;
+	uint8_t routed;	  // which key the next top-level value belongs to
+	uint8_t left;	  // bytes of a character, or digits of an escape
+	uint8_t min, max; // of the next byte of a character
+	bool is_key;	  // the string is a key
+	bool is_second;	  // the escape has to be a low surrogate
 };
 
 void json_scan_init(struct json_scan *);
