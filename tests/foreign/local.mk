@@ -1,6 +1,6 @@
 # A peer of the mesh that is not ours, for the interop tests: needs node and,
-# once, `npm install --no-save` in its folder (`npm ci` insists on the packages
-# of platforms that are not published).
+# once, `npm install --no-save` in its folder.  Not `npm ci`: it refuses a lock
+# file without iroh's packages for platforms other than these.
 EXTRA_DIST += tests/foreign/package.json tests/foreign/package-lock.json \
 	tests/foreign/.npmrc tests/foreign/peer.mjs \
 	tests/foreign/self.test.mjs \
