@@ -8,6 +8,7 @@ common_libcommon_a_SOURCES = \
 	common/buf.c common/buf.h \
 	common/hex.c common/hex.h common/slice.h \
 	common/log.c common/log.h \
+	common/loop.c common/loop.h \
 	common/options.c common/options.h \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \

@@ -1,0 +1,17 @@
+// The event loop of a daemon.
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
+
+#include <event2/event.h>
+
+#include "common/cleanup.h"
+
+enum {
+	LOOP_PRIORITIES = 3, // 0 first; events start at 1
+	LOOP_WHEN_IDLE = 2,  // for event_priority_set
+};
+
+// epoll, whatever the environment says: the sandbox knows no other.
+MUST_CHECK int loop_new(struct event_base **ret);
+
+#endif
