@@ -1,0 +1,124 @@
+// meshllm-cryptod: the only process that holds the node's keys.  The steps
+// of its start stand here in their order; no byte of another process is read
+// before the last one.
+#include <sodium.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/options.h"
+#include "cryptod/cryptod.h"
+#include "cryptod/replay.h"
+
+struct settings {
+	char *state_dir;
+	uint64_t rotate_seconds;
+	char *log_level;
+};
+
+// clang-format off
+static const struct option options[] = {
+	{ "state-dir", "cryptod", "DIR", "where the node's identity is kept",
+	    OPTION_STRING, offsetof(struct settings, state_dir) },
+	{ "rotate-seconds", "cryptod", "N", "age of an inference key",
+	    OPTION_UINT, offsetof(struct settings, rotate_seconds),
+	    CRYPTOD_ROTATE_SECONDS_MIN, CRYPTOD_ROTATE_SECONDS_MAX },
+	{ "log-level", "cryptod", "LEVEL", "error, warning, info or debug",
+	    OPTION_STRING, offsetof(struct settings, log_level) },
+};
+// clang-format on
+
+static const char *const siblings[] = { "meshllm", "proxyd", "gossipd",
+	"attestd", NULL };
+
+static void
+read_options(int argc, char **argv, struct settings *s)
+{
+	char error[256];
+	int r = options_parse(
+	    options, N_ELEMENTS(options), argc, argv, s, error, sizeof(error));
+
+	if (r == 1) {
+		options_help(
+		    options, N_ELEMENTS(options), "meshllm-cryptod [options]");
+		exit(EXIT_SUCCESS);
+	}
+	if (r == 0 && log_set_level_name(s->log_level) < 0) {
+		(void)snprintf(error, sizeof(error),
+		    "--log-level: not error, warning, info or debug");
+		r = -EINVAL;
+	}
+	if (r < 0) {
+		(void)fprintf(stderr, "meshllm-cryptod: %s\n", error);
+		exit(EXIT_FAILURE);
+	}
+}
+
+static struct cryptod *
+start(const struct settings *s, struct event_base *base)
+{
+	struct cryptod_config config = {
+		.state_dir = s->state_dir,
+		.rotate_ms = s->rotate_seconds * 1000,
+		.replay_entries = REPLAY_ENTRIES_MAX,
+	};
+	char error[STATE_ERROR_MAX];
+	struct cryptod *d;
+
+	if (config.state_dir == NULL)
+		config.state_dir = LOCALSTATEDIR "/lib/meshllm/cryptod";
+	if (config.rotate_ms == 0)
+		config.rotate_ms = (uint64_t)CRYPTOD_ROTATE_SECONDS * 1000;
+	if (cryptod_new(&d, &config, base, error) < 0) {
+		LOG(LOG_ERROR, "cannot_start", F("reason", (char *)error));
+		exit(EXIT_FAILURE);
+	}
+	return d;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings settings = { 0 };
+	struct process_channels channels;
+	struct event_base *base;
+	struct cryptod *d;
+	bool in_order;
+	int r;
+
+	// 1. nothing inherited by accident, no dumps
+	log_open("cryptod");
+	read_options(argc, argv, &settings);
+	if (process_take_channels(cryptod_n_channels, &channels) < 0) {
+		process_explain_alone("meshllm-cryptod", siblings);
+		return EXIT_FAILURE;
+	}
+	if ((r = process_harden()) < 0)
+		fatal("harden", r);
+
+	// 2. everything that needs a path, a privilege or much memory
+	if (sodium_init() == -1)
+		fatal("sodium_init", -EIO);
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
+	d = start(&settings, base);
+
+	// 3. give it all up, never back
+	if ((r = process_confine()) < 0)
+		fatal("confine", r);
+	sandbox_enter_or_die(cryptod_sandbox, cryptod_n_sandbox);
+
+	// 4. only now look at a byte that somebody else chose
+	if ((r = cryptod_watch(d, &channels)) < 0)
+		fatal("watch", r);
+	LOG(LOG_INFO, "serving",
+	    F("id", log_peer(identity_endpoint_id(d->identity))),
+	    F("memfd_secret", secret_pool_is_memfd(d->pool)));
+	if (event_base_dispatch(base) == -1)
+		fatal("loop", -EIO);
+	in_order = d->is_stopped;
+	cryptod_free(d);
+	event_base_free(base);
+	options_done(options, N_ELEMENTS(options), &settings);
+	return in_order ? EXIT_SUCCESS : EXIT_FAILURE;
+}
