@@ -16,7 +16,7 @@ FUZZ_SECONDS = 60
 
 if FUZZERS
 AM_CFLAGS += -fsanitize=fuzzer-no-link
-FUZZ_LIBS = -fsanitize=fuzzer $(COMMON_LIBS)
+FUZZ_LIBS = @FUZZ_ENGINE@ $(COMMON_LIBS)
 EXTRA_DIST += tests/fuzz/replay.c
 else
 TESTS += $(FUZZ_TARGETS)
