@@ -40,3 +40,4 @@ include tests/fuzz/common.mk
 include tests/fuzz/cryptod.mk
 include tests/fuzz/gossipd.mk
 include tests/fuzz/proxyd.mk
+include tests/fuzz/ctl.mk

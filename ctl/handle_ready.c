@@ -1,0 +1,64 @@
+// A daemon says that it can serve, and what it knows.  The daemon may be
+// hostile: what it sends is checked before it reaches our standard output.
+#include <sodium.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "ctl/suite.h"
+
+static int
+take_address(const char *text, char ret[static ADDRESS_TEXT_MAX])
+{
+	struct address a;
+
+	if (text == NULL || address_parse(text, &a) < 0)
+		return -EBADMSG;
+	return address_format(&a.sa, a.len, ret);
+}
+
+static int
+take_facts(struct suite *s, enum ipc_role role, const Ipc__Ready *ready)
+{
+	int r;
+
+	switch (role) {
+	case ROLE_CRYPTOD:
+		if (!ready->has_endpoint_id ||
+		    ready->endpoint_id.len != ENDPOINT_ID_LEN)
+			return -EBADMSG;
+		(void)sodium_bin2hex(s->endpoint_id, sizeof(s->endpoint_id),
+		    ready->endpoint_id.data, ready->endpoint_id.len);
+		return 0;
+	case ROLE_GOSSIPD:
+		return take_address(ready->mesh_address, s->mesh);
+	case ROLE_PROXYD:
+		r = take_address(ready->api_address, s->api);
+		return r < 0
+		    ? r
+		    : take_address(ready->management_address, s->management);
+	default:
+		return 0;
+	}
+}
+
+int
+handle_ready(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct suite *s = ipc_peer_daemon(peer);
+	struct child *child = suite_child_of(s, ipc_peer_role(peer));
+	int r;
+
+	(void)frame;
+	if (child->is_ready)
+		return -EPROTO;
+	r = take_facts(s, ipc_peer_role(peer), (const Ipc__Ready *)msg);
+	if (r < 0)
+		return r;
+	child->is_ready = true;
+	LOG(LOG_DEBUG, "daemon-ready", F("daemon", child->daemon->name));
+	for (enum daemon_index d = 0; d < N_DAEMONS; d++)
+		if (!s->children[d].is_ready)
+			return 0;
+	return suite_ready(s);
+}

@@ -1,0 +1,14 @@
+// What the daemons may tell their parent: that they are ready, once.
+#include "ctl/suite.h"
+
+// clang-format off
+const struct ipc_rule parent_rules[] = {
+	{ IPC__TYPE__IPC_READY,
+	    .from = FROM(ROLE_CRYPTOD) | FROM(ROLE_SIGNER) |
+		FROM(ROLE_VERIFIER) | FROM(ROLE_GOSSIPD) | FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = 512,
+	    .descriptor = &ipc__ready__descriptor, .handle = handle_ready },
+};
+// clang-format on
+
+const size_t parent_n_rules = N_ELEMENTS(parent_rules);

@@ -1,0 +1,262 @@
+// What the caller and the configuration file say, checked and shared out.
+// Trusts neither; it must never give a daemon a key of another's section.
+#include "ctl/run_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/log.h"
+
+#define SUITE "meshllm" // section of what concerns all daemons
+#define AT(field) offsetof(struct run_options, field)
+
+// clang-format off
+static const struct option table[] = {
+	{ "config", NULL, "FILE",
+	    "Configuration file; " DEFAULT_CONFIG " if it exists.",
+	    OPTION_STRING, AT(config) },
+	{ "daemon-dir", NULL, "DIR", "Where the daemons' programs are.",
+	    OPTION_STRING, AT(daemon_dir) },
+	{ "state-dir", SUITE, "DIR",
+	    "Identity and trust of this node; " DEFAULT_STATE_DIR ".",
+	    OPTION_STRING, AT(state_dir) },
+	{ "log-level", SUITE, "LEVEL", "error, warning, info or debug.",
+	    OPTION_STRING, AT(log_level) },
+	{ "attester", "attestd", "NAME",
+	    "What vouches for this node; none: nothing does.",
+	    OPTION_STRING, AT(attester) },
+	{ "mesh", "gossipd", "ADDR:PORT",
+	    "UDP address for other nodes; 0.0.0.0:9337 and [::]:9337.",
+	    OPTION_STRINGS, AT(mesh) },
+	{ "advertise", "gossipd", "ADDR:PORT",
+	    "Address to put into the invite token.",
+	    OPTION_STRINGS, AT(advertise) },
+	{ "join", "gossipd", "TOKEN", "Invite token of a node to join.",
+	    OPTION_STRINGS, AT(join) },
+	{ "api", "proxyd", "ADDR:PORT",
+	    "OpenAI API for clients of this machine; 127.0.0.1:9337.",
+	    OPTION_STRING, AT(api) },
+	{ "management", "proxyd", "ADDR:PORT",
+	    "Status and health; " DEFAULT_MANAGEMENT ".",
+	    OPTION_STRING, AT(management) },
+	{ "backend", "proxyd", "URL",
+	    "Inference server of this machine; makes the node a host.",
+	    OPTION_STRINGS, AT(backend) },
+	{ "require-attested-hosts", "proxyd", "LEVEL",
+	    "Send prompts only to hosts with evidence of this level.",
+	    OPTION_FLAG_OR_STRING, AT(require_attested_hosts) },
+	{ "allow-plaintext-peers", "proxyd", NULL,
+	    "Talk to peers without encryption where they have none.",
+	    OPTION_FLAG, AT(allow_plaintext_peers) },
+	{ "allow-unsigned-keys", "proxyd", NULL,
+	    "Encrypt also to keys that their node has not signed.",
+	    OPTION_FLAG, AT(allow_unsigned_keys) },
+};
+// clang-format on
+
+void
+run_options_help(void)
+{
+	options_help(table, N_ELEMENTS(table), "meshllm run [OPTION...]");
+}
+
+void
+run_options_done(struct run_options *o)
+{
+	options_done(table, N_ELEMENTS(table), o);
+}
+
+int
+run_options_load(
+    struct run_options *o, const char *path, char *error, size_t error_len)
+{
+	// Sections of daemons that have no key so far.
+	static const char *const others[] = { "cryptod", NULL };
+	bool is_default = path == NULL;
+	int r;
+
+	if (is_default)
+		path = DEFAULT_CONFIG;
+	r = options_load(
+	    table, N_ELEMENTS(table), path, others, o, error, error_len);
+	return is_default && r == -ENOENT ? 0 : r;
+}
+
+static int
+check_address(const char *name, const char *text, char *error, size_t error_len)
+{
+	struct address ignored;
+
+	if (text == NULL || address_parse(text, &ignored) == 0)
+		return 0;
+	(void)snprintf(error, error_len,
+	    "%s: \"%.64s\" is not ADDR:PORT (numbers only, IPv6 as "
+	    "[ADDR]:PORT)",
+	    name, text);
+	return -EINVAL;
+}
+
+static int
+check_addresses(const char *name, const struct option_list *list, char *error,
+    size_t error_len)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		r = check_address(name, list->values[i], error, error_len);
+	return r;
+}
+
+static int
+check(const struct run_options *o, char *error, size_t error_len)
+{
+	int r;
+
+	// Takes effect here as well: our own log is one of the node's.
+	if ((r = log_set_level_name(o->log_level)) < 0) {
+		(void)snprintf(error, error_len,
+		    "log-level: \"%.64s\" is not error, warning, info or "
+		    "debug",
+		    o->log_level);
+		return r;
+	}
+	r = check_address("api", o->api, error, error_len);
+	if (r == 0)
+		r = check_address(
+		    "management", o->management, error, error_len);
+	if (r == 0)
+		r = check_addresses("mesh", &o->mesh, error, error_len);
+	if (r == 0)
+		r = check_addresses(
+		    "advertise", &o->advertise, error, error_len);
+	return r;
+}
+
+int
+run_options_read(struct run_options *ret, int argc, char *const argv[],
+    char *error, size_t error_len)
+{
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = options_parse(
+	    table, N_ELEMENTS(table), argc, argv, ret, error, error_len);
+	if (r == 0)
+		r = run_options_load(ret, ret->config, error, error_len);
+	if (r == 0)
+		r = check(ret, error, error_len);
+	return r;
+}
+
+const char *
+run_options_state_dir(const struct run_options *o)
+{
+	return o->state_dir == NULL ? DEFAULT_STATE_DIR : o->state_dir;
+}
+
+// --name, or --name=value.
+static int
+add(struct arguments *a, const char *name, const char *value)
+{
+	char *text = NULL;
+	int n;
+
+	if (a->n >= ARGUMENTS_MAX)
+		return -E2BIG;
+	n = value == NULL ? asprintf(&text, "--%s", name)
+			  : asprintf(&text, "--%s=%s", name, value);
+	if (n == -1)
+		return -ENOMEM;
+	a->argv[a->n++] = text;
+	return 0;
+}
+
+static int
+add_option(struct arguments *a, const struct option *o, const void *field)
+{
+	const struct option_list *list = field;
+	const struct option_word *word = field;
+	char *const *text = field;
+	int r = 0;
+
+	switch (o->kind) {
+	case OPTION_FLAG:
+		return *(const bool *)field ? add(a, o->name, NULL) : 0;
+	case OPTION_STRING:
+		return *text == NULL ? 0 : add(a, o->name, *text);
+	case OPTION_STRINGS:
+		for (size_t i = 0; i < list->n && r == 0; i++)
+			r = add(a, o->name, list->values[i]);
+		return r;
+	case OPTION_FLAG_OR_STRING:
+		return word->is_set ? add(a, o->name, word->value) : 0;
+	case OPTION_UINT:
+		break; // none in the table
+	}
+	return -EINVAL;
+}
+
+static int
+add_state_dir(
+    struct arguments *a, const struct run_options *o, const struct daemon *d)
+{
+	AUTO_FREE char *dir = NULL;
+
+	if (!d->keeps_state)
+		return 0;
+	if (asprintf(&dir, "%s/%s", run_options_state_dir(o), d->section) ==
+	    -1) {
+		dir = NULL;
+		return -ENOMEM;
+	}
+	return add(a, "state-dir", dir);
+}
+
+static int
+add_all(
+    struct arguments *a, const struct run_options *o, const struct daemon *d)
+{
+	int r;
+
+	if ((a->argv[a->n++] = strdup(d->program)) == NULL)
+		return -ENOMEM;
+	if (d->role_option != NULL && (r = add(a, d->role_option, NULL)) < 0)
+		return r;
+	if ((r = add_state_dir(a, o, d)) < 0)
+		return r;
+	if (o->log_level != NULL && (r = add(a, "log-level", o->log_level)) < 0)
+		return r;
+	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
+		const void *field = (const uint8_t *)o + table[i].offset;
+
+		if (table[i].section == NULL ||
+		    strcmp(table[i].section, d->section) != 0)
+			continue;
+		if ((r = add_option(a, &table[i], field)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+int
+run_options_arguments(
+    const struct run_options *o, const struct daemon *d, struct arguments *ret)
+{
+	struct arguments a = { .n = 0 };
+	int r = add_all(&a, o, d);
+
+	if (r < 0)
+		arguments_done(&a);
+	else
+		*ret = a;
+	return r;
+}
+
+void
+arguments_done(struct arguments *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free(a->argv[i]);
+	memset(a, 0, sizeof(*a));
+}

@@ -1,0 +1,17 @@
+// Start one daemon as our child: a new program, its channels at the numbers
+// it expects, and nothing else of ours.
+#ifndef CTL_SPAWN_H
+#define CTL_SPAWN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/cleanup.h"
+
+enum { SPAWN_NO_EXEC = 127 }; // exit status: the program could not be run
+
+// fds become 3, 4, ... of the child; they stay ours here.
+MUST_CHECK int spawn(const char *path, char *const argv[], const int *fds,
+    size_t n_fds, pid_t *ret);
+
+#endif
