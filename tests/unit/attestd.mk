@@ -1,1 +1,11 @@
-# Unit tests of attestd/.
+# Unit tests of attestd/, and the real program under its filters.
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/sandbox/attestd_test
+TESTS += tests/sandbox/attestd_test
+tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c
+tests_sandbox_attestd_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS) \
+	-DBUILD_DIR='"$(abs_top_builddir)"'
+tests_sandbox_attestd_test_LDADD = tests/sandbox/libdaemon.a \
+	attestd/libattestd_client.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+endif

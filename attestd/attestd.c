@@ -1,0 +1,112 @@
+// attestd: its channels, and the signer's question to cryptod.  The peers are
+// hostile until their frame has passed the rule table of the role.  A signer
+// that does not know the keys must never say that it is ready.
+#include "attestd/attestd.h"
+
+#include <string.h>
+
+#include "common/log.h"
+
+void
+attestd_init(
+    struct attestd *d, const struct attestd_role *role, struct event_base *base)
+{
+	*d = (struct attestd){ .role = role, .base = base };
+}
+
+void
+attestd_done(struct attestd *d)
+{
+	for (size_t i = 0; i < ROLE_MAX; i++) {
+		ipc_peer_free(d->peers[i]);
+		d->peers[i] = NULL;
+	}
+}
+
+static void
+on_closed(struct ipc_peer *peer, int reason)
+{
+	struct attestd *d = ipc_peer_daemon(peer);
+	enum ipc_role role = ipc_peer_role(peer);
+
+	d->peers[role] = NULL;
+	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel_lost",
+	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
+	if (role == ROLE_PARENT)
+		(void)event_base_loopbreak(d->base); // fails without a base
+}
+
+static void
+say_ready(struct attestd *d)
+{
+	Ipc__Ready ready = IPC__READY__INIT;
+	int r = -EPIPE;
+
+	if (d->is_ready)
+		return;
+	if (d->peers[ROLE_PARENT] != NULL)
+		r = ipc_notify(d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY,
+		    &ready.base, -1);
+	if (r < 0) {
+		LOG(LOG_ERROR, "not_ready", F("error", log_error(r)));
+		return;
+	}
+	d->is_ready = true;
+	LOG(LOG_INFO, "serving");
+}
+
+static void
+on_keys(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct attestd *d = arg;
+	int r = cryptod_keys_read(status, msg, &d->keys);
+
+	(void)frame;
+	if (r < 0) {
+		LOG(LOG_ERROR, "keys_not_told", F("error", log_error(r)));
+		return;
+	}
+	LOG(LOG_DEBUG, "keys", F("id", log_peer(d->keys.endpoint_id)));
+	say_ready(d);
+}
+
+int
+attestd_ask_keys(struct attestd *d)
+{
+	if (d->peers[ROLE_CRYPTOD] == NULL)
+		return -EPIPE;
+	return cryptod_keys_send(
+	    d->peers[ROLE_CRYPTOD], ATTESTD_KEYS_DEADLINE_MS, on_keys, d, NULL);
+}
+
+static int
+watch_one(struct attestd *d, enum ipc_role role, int *fd)
+{
+	struct ipc_channel_config config = { .base = d->base,
+		.fd = take_fd(fd),
+		.self = d->role->self,
+		.role = role,
+		.rules = d->role->rules,
+		.n_rules = d->role->n_rules,
+		.daemon = d,
+		.closed = on_closed };
+
+	return ipc_peer_new(&d->peers[role], &config);
+}
+
+int
+attestd_watch(struct attestd *d, struct process_channels *channels)
+{
+	int r;
+
+	r = watch_one(d, ROLE_PARENT, &channels->parent_fd);
+	for (size_t i = 0; r == 0 && i < channels->n; i++)
+		r = watch_one(d, d->role->channels[i], &channels->fds[i]);
+	if (r < 0)
+		return r;
+	if (d->role->self == ROLE_SIGNER)
+		return attestd_ask_keys(d);
+	say_ready(d);
+	return 0;
+}

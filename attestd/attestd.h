@@ -1,0 +1,75 @@
+// State of attestd, and what its files share.  One program, two processes
+// with different rights: the signer holds the attestation key and reads
+// nothing of peers, the verifier reads evidence and holds no key.
+#ifndef ATTESTD_ATTESTD_H
+#define ATTESTD_ATTESTD_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ipc.h"
+#include "common/process.h"
+#include "common/sandbox.h"
+#include "cryptod/client.h"
+
+enum {
+	ATTESTD_VERDICT_MS = 60 * 1000, // a verdict's life
+	ATTESTD_KEYS_DEADLINE_MS = 10 * 1000,
+};
+
+// What one of the two processes may do.
+struct attestd_role {
+	const char *option; // of --role
+	const char *name;   // in the log
+	enum ipc_role self;
+	const struct ipc_rule *rules;
+	size_t n_rules;
+	const struct sandbox_rule *sandbox;
+	size_t n_sandbox;
+	// The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
+	enum ipc_role channels[PROCESS_CHANNELS_MAX];
+	size_t n_channels;
+};
+
+struct attestd {
+	const struct attestd_role *role;  // static
+	struct event_base *base;	  // borrowed
+	struct ipc_peer *peers[ROLE_MAX]; // owned; NULL: gone
+	struct cryptod_keys keys;	  // signer: what it would vouch for
+	bool is_ready;
+	bool is_stopped; // by the parent, in good order
+};
+
+enum {
+	ATTESTD_N_SIGNER_RULES = 4,
+	ATTESTD_N_VERIFIER_RULES = 2,
+	ATTESTD_N_SIGNER_SANDBOX = 11,
+	ATTESTD_N_VERIFIER_SANDBOX = 11,
+};
+
+extern const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES];
+extern const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES];
+extern const struct sandbox_rule
+    attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX];
+extern const struct sandbox_rule
+    attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX];
+
+// NULL: there is no such role.
+const struct attestd_role *attestd_find_role(const char *option);
+void attestd_init(
+    struct attestd *, const struct attestd_role *, struct event_base *);
+void attestd_done(struct attestd *);
+// Open the channels (taken).  The verifier is ready at once, the signer as
+// soon as cryptod has told it the keys.
+MUST_CHECK int attestd_watch(struct attestd *, struct process_channels *);
+// Signer: ask cryptod for the keys.
+MUST_CHECK int attestd_ask_keys(struct attestd *);
+
+ipc_handler handle_stop;
+ipc_handler handle_key_changed;
+ipc_handler handle_evidence;
+ipc_handler handle_verdict;
+
+#endif

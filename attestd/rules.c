@@ -1,0 +1,32 @@
+// Who may ask attestd what: one table for each of its two processes.
+#include "attestd/attestd.h"
+
+// clang-format off
+#define STOP_RULE							\
+	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),		\
+	    .phases = IPC_SERVING, .max_body = 0,			\
+	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop }
+
+const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
+	STOP_RULE,
+	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING, .max_body = CRYPTOD_KEYS_REPLY_MAX,
+	    .is_reply = true, .descriptor = &ipc__keys_reply__descriptor },
+	{ IPC__TYPE__IPC_KEY_CHANGED, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING, .max_body = CRYPTOD_KEY_CHANGED_MAX,
+	    .descriptor = &ipc__key_changed__descriptor,
+	    .handle = handle_key_changed },
+	{ IPC__TYPE__IPC_EVIDENCE_REQUEST, .from = FROM(ROLE_GOSSIPD),
+	    .phases = IPC_SERVING, .max_body = 0,
+	    .descriptor = &ipc__evidence_request__descriptor,
+	    .handle = handle_evidence },
+};
+
+const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES] = {
+	STOP_RULE,
+	{ IPC__TYPE__IPC_VERDICT_REQUEST, .from = FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = 68,
+	    .descriptor = &ipc__verdict_request__descriptor,
+	    .handle = handle_verdict },
+};
+// clang-format on

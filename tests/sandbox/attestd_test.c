@@ -1,0 +1,257 @@
+// Both processes of the real attestd program under their filters.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "attestd/client.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "tests/sandbox/daemon.h"
+
+enum { DEADLINE = 5000, ROUNDS = 100 };
+
+struct node {
+	struct daemon daemon;
+	int parent_fd, cryptod_fd; // numbers; their peers own them
+	struct ipc_peer *parent, *first, *second;
+	bool is_ready;
+	unsigned keys_asked;
+	uint8_t key_byte; // of the keys that we tell
+};
+
+static int
+on_ready(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct node *n = ipc_peer_daemon(peer);
+
+	(void)frame;
+	(void)msg;
+	n->is_ready = true;
+	return 0;
+}
+
+static int
+on_keys_request(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct node *n = ipc_peer_daemon(peer);
+	Ipc__KeysReply reply = IPC__KEYS_REPLY__INIT;
+	uint8_t key[32];
+
+	(void)msg;
+	n->keys_asked++;
+	memset(key, n->key_byte, sizeof(key));
+	reply.endpoint_id.data = reply.inference_key.data = key;
+	reply.endpoint_id.len = reply.inference_key.len = sizeof(key);
+	return ipc_reply(peer, frame, IPC__TYPE__IPC_KEYS_REPLY, &reply.base);
+}
+
+// clang-format off
+#define FROM_BOTH (FROM(ROLE_SIGNER) | FROM(ROLE_VERIFIER))
+static const struct ipc_rule rules[] = {
+	{ IPC__TYPE__IPC_READY, .from = FROM_BOTH, .phases = IPC_SERVING,
+	    .max_body = 0, .descriptor = &ipc__ready__descriptor,
+	    .handle = on_ready },
+	{ IPC__TYPE__IPC_KEYS_REQUEST, .from = FROM_BOTH,
+	    .phases = IPC_SERVING, .max_body = 0,
+	    .descriptor = &ipc__keys_request__descriptor,
+	    .handle = on_keys_request },
+	{ IPC__TYPE__IPC_VERDICT_REPLY, .from = FROM_BOTH,
+	    .phases = IPC_SERVING, .max_body = ATTESTD_VERDICT_REPLY_MAX,
+	    .is_reply = true, .descriptor = &ipc__verdict_reply__descriptor },
+	{ IPC__TYPE__IPC_EVIDENCE_REPLY, .from = FROM_BOTH,
+	    .phases = IPC_SERVING, .max_body = ATTESTD_EVIDENCE_REPLY_MAX,
+	    .is_reply = true, .descriptor = &ipc__evidence_reply__descriptor },
+};
+// clang-format on
+
+static void
+start(struct node *n, const char *role, size_t n_channels, const char *attester)
+{
+	char program[] = BUILD_DIR "/meshllm-attestd", role_text[16];
+	char *argv[] = { program, (char[]){ "--role" }, role_text,
+		(char *)(uintptr_t)attester, NULL };
+	struct daemon_options o = {
+		.program = program, .argv = argv, .n_channels = n_channels
+	};
+
+	(void)snprintf(role_text, sizeof(role_text), "%s", role);
+	*n = (struct node){ .key_byte = 1 };
+	daemon_start(&n->daemon, &o);
+}
+
+static struct ipc_peer *
+connect_as(struct node *n, int *fd, enum ipc_role self, enum ipc_role other)
+{
+	return daemon_peer(fd, self, other, rules, N_ELEMENTS(rules), n);
+}
+
+static int
+stop(struct node *n)
+{
+	Ipc__Stop msg = IPC__STOP__INIT;
+	int status;
+
+	assert_int_equal(
+	    ipc_notify(n->parent, IPC__TYPE__IPC_STOP, &msg.base, -1), 0);
+	status = daemon_wait(&n->daemon);
+	ipc_peer_free(n->parent);
+	ipc_peer_free(n->first);
+	ipc_peer_free(n->second);
+	return status;
+}
+
+struct wanted {
+	int result;
+	struct attestd_verdict verdict;
+	char reason[ATTESTD_REASON_MAX + 1];
+	bool has_evidence;
+};
+
+static void
+on_verdict(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct wanted *w = arg;
+
+	(void)frame;
+	w->result = attestd_verdict_read(status, msg, &w->verdict);
+	if (w->result == 0)
+		(void)snprintf(
+		    w->reason, sizeof(w->reason), "%s", w->verdict.reason);
+}
+
+static void
+on_evidence(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct wanted *w = arg;
+	struct attestd_evidence evidence;
+
+	(void)frame;
+	w->result = attestd_evidence_read(status, msg, &evidence);
+	w->has_evidence = w->result == 0 && evidence.bytes != NULL;
+}
+
+static void
+ask_verdict(struct node *n, size_t key_len, struct wanted *w)
+{
+	Ipc__VerdictRequest m = IPC__VERDICT_REQUEST__INIT;
+	uint8_t bytes[32] = { 1 };
+
+	m.endpoint_id.data = m.inference_key.data = bytes;
+	m.endpoint_id.len = 32;
+	m.inference_key.len = key_len;
+	w->result = ipc_call_wait(n->first, IPC__TYPE__IPC_VERDICT_REQUEST,
+	    &m.base, IPC__TYPE__IPC_VERDICT_REPLY, DEADLINE, on_verdict, w);
+}
+
+static void
+verifier_knows_no_evidence(void **state)
+{
+	struct node n;
+	struct wanted w = { 0 };
+	uint64_t now = clock_unix_ms();
+
+	(void)state;
+	start(&n, "verifier", 1, NULL);
+	n.parent_fd = n.daemon.parent_fd;
+	n.parent =
+	    connect_as(&n, &n.daemon.parent_fd, ROLE_PARENT, ROLE_VERIFIER);
+	n.first = connect_as(&n, &n.daemon.fds[0], ROLE_PROXYD, ROLE_VERIFIER);
+	while (!n.is_ready)
+		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
+	for (size_t i = 0; i < ROUNDS; i++) {
+		ask_verdict(&n, 32, &w);
+		assert_int_equal(w.result, 0);
+		assert_int_equal(w.verdict.level, IPC__LEVEL__LEVEL_NONE);
+		assert_string_equal(
+		    w.reason, "no evidence: this version verifies none");
+		assert_in_range(
+		    w.verdict.expires_ms, now + 50000, now + 120000);
+	}
+	ask_verdict(&n, 31, &w);
+	assert_int_not_equal(w.result, 0);
+	assert_int_equal(stop(&n), 0);
+}
+
+static void
+signer_start(struct node *n)
+{
+	start(n, "signer", 2, "--attester=none");
+	n->parent_fd = n->daemon.parent_fd;
+	n->cryptod_fd = n->daemon.fds[0];
+	n->parent =
+	    connect_as(n, &n->daemon.parent_fd, ROLE_PARENT, ROLE_SIGNER);
+	n->first = connect_as(n, &n->daemon.fds[0], ROLE_CRYPTOD, ROLE_SIGNER);
+	n->second = connect_as(n, &n->daemon.fds[1], ROLE_GOSSIPD, ROLE_SIGNER);
+}
+
+static void
+signer_is_ready_once_it_knows_the_keys(void **state)
+{
+	Ipc__EvidenceRequest m = IPC__EVIDENCE_REQUEST__INIT;
+	Ipc__KeyChanged changed = IPC__KEY_CHANGED__INIT;
+	struct wanted w = { 0 };
+	struct node n;
+
+	(void)state;
+	signer_start(&n);
+	while (n.keys_asked == 0)
+		assert_int_equal(daemon_pump(n.first, n.cryptod_fd), 0);
+	while (!n.is_ready)
+		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
+	assert_int_equal(
+	    ipc_call_wait(n.second, IPC__TYPE__IPC_EVIDENCE_REQUEST, &m.base,
+		IPC__TYPE__IPC_EVIDENCE_REPLY, DEADLINE, on_evidence, &w),
+	    0);
+	assert_int_equal(w.result, 0);
+	assert_false(w.has_evidence);
+	assert_int_equal(
+	    ipc_notify(n.first, IPC__TYPE__IPC_KEY_CHANGED, &changed.base, -1),
+	    0);
+	while (n.keys_asked == 1)
+		assert_int_equal(daemon_pump(n.first, n.cryptod_fd), 0);
+	assert_int_equal(stop(&n), 0);
+}
+
+static void
+refuses_an_attester_that_is_not_built_in(void **state)
+{
+	static const char *const names[] = { "--attester=tpm2",
+		"--attester=software", "--attester=moon" };
+	struct node n;
+	int status;
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		start(&n, "signer", 2, names[i]);
+		status = daemon_wait(&n.daemon);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 1);
+	}
+	start(&n, "witness", 2, NULL);
+	status = daemon_wait(&n.daemon);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(verifier_knows_no_evidence),
+		cmocka_unit_test(signer_is_ready_once_it_knows_the_keys),
+		cmocka_unit_test(refuses_an_attester_that_is_not_built_in),
+	};
+
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
