@@ -20,7 +20,7 @@ FUZZ_LIBS = @FUZZ_ENGINE@ $(COMMON_LIBS)
 EXTRA_DIST += tests/fuzz/replay.c
 else
 TESTS += $(FUZZ_TARGETS)
-check_LIBRARIES = tests/fuzz/libreplay.a
+check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 FUZZ_LIBS = tests/fuzz/libreplay.a $(COMMON_LIBS)
 endif
