@@ -52,6 +52,7 @@ struct gossip_self {
 	const char *version;
 	const uint8_t *evidence; // field 38, or NULL
 	size_t evidence_len;
+	uint32_t posture; // field 37, bits of node_codec.h; 0: not told
 };
 
 // The public view of a peer.  Pointers are good until the next call.
@@ -71,6 +72,11 @@ struct gossip_peer {
 	const char *version; // "" when not told
 	const char *hostname; // "" when not told
 	uint64_t last_seen_ms; // of the clock of the events; 0: never directly
+	// Of the node itself, or next to its own signed announcement:
+	bool has_posture;
+	uint32_t posture; // bits of node_codec.h
+	const uint8_t *evidence; // NULL: none
+	size_t evidence_len;
 };
 
 struct gossip_config {
@@ -83,6 +89,7 @@ struct gossip;
 
 enum gossip_frame_kind { // stream type bytes
 	GOSSIP_FRAME_EXCHANGE = 0x01,
+	GOSSIP_FRAME_TUNNEL_MAP = 0x03, // checked, then forgotten
 	GOSSIP_FRAME_ROUTES = 0x05,
 	GOSSIP_FRAME_PEER_DOWN = 0x06,
 	GOSSIP_FRAME_PEER_LEAVING = 0x07,
@@ -130,6 +137,9 @@ struct gossip_action {
 MUST_CHECK int gossip_new(struct gossip **ret, const struct gossip_config *);
 void gossip_free(struct gossip *);
 
+// The mesh id, "" when none yet.
+const char *gossip_mesh_id(const struct gossip *);
+
 // Every event carries the time, milliseconds of a clock that never goes back,
 // and afterwards gossip_next_action is called until it returns false.
 bool gossip_next_action(struct gossip *, struct gossip_action *ret);
@@ -140,6 +150,12 @@ void gossip_on_self(struct gossip *, uint64_t now_ms, const struct gossip_self *
 // the reason (static text).
 MUST_CHECK int gossip_join(struct gossip *, uint64_t now_ms, const char *token,
     const char **ret_reason);
+// One connection per peer.  When a second one to the same id comes up, the
+// daemon asks which one to keep; it reports conn_up for the new one only if
+// that wins, closes the other, and reports conn_down when none is left.
+// Nodes that dialled each other at once decide alike.
+bool gossip_new_conn_wins(const struct gossip *, uint64_t now_ms,
+    const uint8_t id[static ENDPOINT_ID_LEN], bool new_is_outbound);
 void gossip_on_conn_up(struct gossip *, uint64_t now_ms,
     const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *remote,
     bool outbound);

@@ -1,1 +1,21 @@
 # Unit tests of gossipd/.
+
+if HAVE_CMOCKA
+GOSSIP_TESTS = tests/unit/node_codec_test tests/unit/token_test
+check_PROGRAMS += $(GOSSIP_TESTS)
+TESTS += $(GOSSIP_TESTS)
+GOSSIP_TEST_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
+	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS) \
+	-DTEST_DATA='"$(abs_top_srcdir)/tests/data"'
+GOSSIP_TEST_SUPPORT = tests/unit/gossip_support.c tests/unit/gossip_support.h
+tests_unit_node_codec_test_SOURCES = tests/unit/node_codec_test.c \
+	$(GOSSIP_TEST_SUPPORT)
+tests_unit_node_codec_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_node_codec_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_token_test_SOURCES = tests/unit/token_test.c \
+	$(GOSSIP_TEST_SUPPORT)
+tests_unit_token_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_token_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+endif
+EXTRA_DIST += tests/data/e_gossip_frame.json tests/data/f_invite_token.json \
+	tests/data/g_control_frames.json
