@@ -2,6 +2,7 @@
 // Trusts neither; it must never give a daemon a key of another's section.
 #include "ctl/run_options.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@ static const struct option table[] = {
 	    OPTION_STRING, AT(state_dir) },
 	{ "log-level", SUITE, "LEVEL", "error, warning, info or debug.",
 	    OPTION_STRING, AT(log_level) },
+	{ "rotate-seconds", "cryptod", "N",
+	    "Age at which the inference key is replaced; 86400.",
+	    OPTION_UINT, AT(rotate_seconds), 1, UINT32_MAX },
 	{ "attester", "attestd", "NAME",
 	    "What vouches for this node; none: nothing does.",
 	    OPTION_STRING, AT(attester) },
@@ -71,15 +75,13 @@ int
 run_options_load(
     struct run_options *o, const char *path, char *error, size_t error_len)
 {
-	// Sections of daemons that have no key so far.
-	static const char *const others[] = { "cryptod", NULL };
 	bool is_default = path == NULL;
 	int r;
 
 	if (is_default)
 		path = DEFAULT_CONFIG;
 	r = options_load(
-	    table, N_ELEMENTS(table), path, others, o, error, error_len);
+	    table, N_ELEMENTS(table), path, NULL, o, error, error_len);
 	return is_default && r == -ENOENT ? 0 : r;
 }
 
@@ -178,6 +180,8 @@ add_option(struct arguments *a, const struct option *o, const void *field)
 	const struct option_list *list = field;
 	const struct option_word *word = field;
 	char *const *text = field;
+	uint64_t number;
+	char digits[24];
 	int r = 0;
 
 	switch (o->kind) {
@@ -192,7 +196,9 @@ add_option(struct arguments *a, const struct option *o, const void *field)
 	case OPTION_FLAG_OR_STRING:
 		return word->is_set ? add(a, o->name, word->value) : 0;
 	case OPTION_UINT:
-		break; // none in the table
+		number = *(const uint64_t *)field;
+		(void)snprintf(digits, sizeof(digits), "%" PRIu64, number);
+		return number == 0 ? 0 : add(a, o->name, digits);
 	}
 	return -EINVAL;
 }

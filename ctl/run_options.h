@@ -13,6 +13,7 @@
 
 struct run_options {
 	char *config, *daemon_dir, *state_dir, *log_level;
+	uint64_t rotate_seconds;
 	char *attester;
 	struct option_list mesh, advertise, join;
 	char *api, *management;

@@ -41,8 +41,10 @@ static void
 every_option_goes_to_its_owner_only(void **state)
 {
 	char *argv[] = { (char[]){ "run" }, (char[]){ "--config=/dev/null" },
-		(char[]){ "--state-dir=/s" }, (char[]){ "--attester=none" },
-		(char[]){ "--mesh=1.2.3.4:5" }, (char[]){ "--mesh=[::]:5" },
+		(char[]){ "--state-dir=/s" },
+		(char[]){ "--rotate-seconds=600" },
+		(char[]){ "--attester=none" }, (char[]){ "--mesh=1.2.3.4:5" },
+		(char[]){ "--mesh=[::]:5" },
 		(char[]){ "--advertise=1.2.3.4:5" }, (char[]){ "--join=t" },
 		(char[]){ "--api=127.0.0.1:1" },
 		(char[]){ "--management=127.0.0.1:2" },
@@ -65,7 +67,8 @@ every_option_goes_to_its_owner_only(void **state)
 	    &o, (int)N_ELEMENTS(argv), argv, error, sizeof(error));
 	assert_int_equal(r, 0);
 	expect_arguments(&o, CRYPTOD,
-	    "meshllm-cryptod --state-dir=/s/cryptod --log-level=error");
+	    "meshllm-cryptod --state-dir=/s/cryptod --log-level=error "
+	    "--rotate-seconds=600");
 	expect_arguments(&o, SIGNER,
 	    "meshllm-attestd --role=signer --state-dir=/s/attestd "
 	    "--log-level=error --attester=none");
