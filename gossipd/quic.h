@@ -60,8 +60,11 @@ struct quic_callbacks {
 	    const uint8_t *data, size_t len, bool fin);
 	// Room in the send buffer after quic_stream_reserve returned NULL.
 	void (*stream_writable)(void *arg, struct quic_stream *);
-	// The peer sent STOP_SENDING or RESET_STREAM (both directions are
-	// dead for our purposes).  stream_closed follows.
+	// The peer gave the stream up (RESET_STREAM, or STOP_SENDING): both
+	// directions are dead, stream_closed follows.  A STOP_SENDING alone
+	// does not cut off what the peer still sends to us: it is told when we
+	// write, or when the peer's last byte was delivered.  Can also come
+	// after the peer took all it wanted of what we finished.
 	void (*stream_aborted)(void *arg, struct quic_stream *);
 	// Both directions ended, or the connection did.  Forget the pointer.
 	void (*stream_closed)(void *arg, struct quic_stream *);
@@ -69,7 +72,7 @@ struct quic_callbacks {
 
 struct quic_config {
 	struct event_base *base;
-	const struct quic_addr *listen; // 1 or 2 (IPv4, IPv6)
+	const struct quic_addr *listen; // 1 or 2: at most one of IPv4, IPv6
 	size_t n_listen;
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
 	uint8_t static_secret[32]; // retry tokens, stateless resets
@@ -85,7 +88,9 @@ struct quic_config {
 };
 
 MUST_CHECK int quic_new(struct quic **ret, const struct quic_config *);
-// Closes all connections (CONNECTION_CLOSE is sent once), then frees.
+// Closes all connections (what was written before leaves as far as it may,
+// then CONNECTION_CLOSE is sent once, the callbacks run), then frees.  Not
+// from a callback.
 void quic_free(struct quic *);
 // The address socket i is bound to, with the port the kernel chose.
 MUST_CHECK int quic_local_address(const struct quic *, size_t i,
@@ -116,7 +121,8 @@ bool quic_stream_is_ours(const struct quic_stream *);
 
 // Zero-copy sending: a piece of the send buffer to fill, at least 1 byte,
 // NULL when the stream holds too much unacknowledged data (stream_writable
-// will follow).  Valid until the next call on this stream.
+// will follow).  Valid until the next call on this stream, and only in this
+// loop turn: an unused piece goes back at its end.
 uint8_t *quic_stream_reserve(struct quic_stream *, size_t *ret_len);
 void quic_stream_commit(struct quic_stream *, size_t len);
 // Copy in all of data or nothing; for small control messages up to 8 MiB,
@@ -136,6 +142,7 @@ struct quic_stats {
 	    datagrams_in, datagrams_out, datagrams_dropped;
 	unsigned conns, half_open, streams;
 	size_t buffered_bytes;
+	size_t receive_buffer, send_buffer; // of a socket, as granted
 };
 void quic_get_stats(const struct quic *, struct quic_stats *ret);
 
