@@ -20,3 +20,23 @@ gossipd_libgossip_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
 GOSSIP_LIBS = gossipd/libgossip.a common/libcommon.a proto/libproto.a \
 	$(SODIUM_LIBS) $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
+
+
+# The transport alone, so that programs can link it without the daemon.
+noinst_LIBRARIES += gossipd/libquic.a
+gossipd_libquic_a_SOURCES = \
+	gossipd/quic.h gossipd/quic_internal.h \
+	gossipd/quic_buffer.c \
+	gossipd/quic_callbacks.c \
+	gossipd/quic_conn.c \
+	gossipd/quic_endpoint.c \
+	gossipd/quic_link.c \
+	gossipd/quic_route.c \
+	gossipd/quic_stream.c \
+	gossipd/quic_tls.c \
+	gossipd/quic_udp.c \
+	gossipd/quic_write.c
+gossipd_libquic_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
+	$(GNUTLS_CFLAGS) $(NGTCP2_CFLAGS) $(NGTCP2_GNUTLS_CFLAGS)
+QUIC_LIBS = gossipd/libquic.a $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) \
+	$(GNUTLS_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS)
