@@ -21,7 +21,6 @@ gossipd_libgossip_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 GOSSIP_LIBS = gossipd/libgossip.a common/libcommon.a proto/libproto.a \
 	$(SODIUM_LIBS) $(PROTOBUF_C_LIBS) $(JANSSON_LIBS)
 
-
 # The transport alone, so that programs can link it without the daemon.
 noinst_LIBRARIES += gossipd/libquic.a
 gossipd_libquic_a_SOURCES = \

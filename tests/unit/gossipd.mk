@@ -19,3 +19,20 @@ tests_unit_token_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 endif
 EXTRA_DIST += tests/data/e_gossip_frame.json tests/data/f_invite_token.json \
 	tests/data/g_control_frames.json
+
+# The QUIC transport.
+if HAVE_CMOCKA
+QUIC_TESTS = tests/unit/quic_handshake_test tests/unit/quic_stream_test
+check_PROGRAMS += $(QUIC_TESTS)
+TESTS += $(QUIC_TESTS)
+quic_test_cflags = $(AM_CFLAGS) $(gossipd_libquic_a_CFLAGS) $(CMOCKA_CFLAGS)
+quic_test_libs = $(QUIC_LIBS) $(CMOCKA_LIBS)
+tests_unit_quic_handshake_test_SOURCES = tests/unit/quic_handshake_test.c \
+	tests/unit/quic_harness.c tests/unit/quic_harness.h
+tests_unit_quic_handshake_test_CFLAGS = $(quic_test_cflags)
+tests_unit_quic_handshake_test_LDADD = $(quic_test_libs)
+tests_unit_quic_stream_test_SOURCES = tests/unit/quic_stream_test.c \
+	tests/unit/quic_harness.c tests/unit/quic_harness.h
+tests_unit_quic_stream_test_CFLAGS = $(quic_test_cflags)
+tests_unit_quic_stream_test_LDADD = $(quic_test_libs)
+endif
