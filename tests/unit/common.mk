@@ -1,6 +1,13 @@
 # Unit tests of common/.
 
 if HAVE_CMOCKA
+# rules_check(): for the rules test of every daemon.
+check_LIBRARIES += tests/unit/librulescheck.a
+tests_unit_librulescheck_a_SOURCES = \
+	tests/unit/rules_check.c tests/unit/rules_check.h
+tests_unit_librulescheck_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
+	$(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS)
+
 check_PROGRAMS += tests/unit/announcement_test
 TESTS += tests/unit/announcement_test
 tests_unit_announcement_test_SOURCES = tests/unit/announcement_test.c

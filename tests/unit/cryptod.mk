@@ -1,6 +1,13 @@
 # Unit tests of cryptod/, and the real program under its filter.
 
 if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/cryptod_rules_test
+TESTS += tests/unit/cryptod_rules_test
+tests_unit_cryptod_rules_test_SOURCES = tests/unit/cryptod_rules_test.c
+tests_unit_cryptod_rules_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_cryptod_rules_test_LDADD = tests/unit/librulescheck.a \
+	cryptod/libcryptod.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 # Starts a real daemon for a test.
 check_LIBRARIES += tests/sandbox/libdaemon.a
 tests_sandbox_libdaemon_a_SOURCES = \
