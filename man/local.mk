@@ -1,1 +1,4 @@
-# What this folder adds to the build.
+# Manual pages.
+dist_man_MANS = man/meshllm.1 man/meshllm.conf.5 \
+	man/meshllm-attestd.8 man/meshllm-cryptod.8 \
+	man/meshllm-gossipd.8 man/meshllm-proxyd.8
