@@ -10,3 +10,5 @@ tests_tools_meshllm_demo_backend_SOURCES = \
 tests_tools_meshllm_demo_backend_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_tools_meshllm_demo_backend_LDADD = $(EVENT_LIBS)
 EXTRA_DIST += tests/tools/README.md
+dist_check_SCRIPTS += tests/tools/backend_test
+TESTS += tests/tools/backend_test

@@ -22,7 +22,7 @@ buffer_len(const struct buffer *b)
 const char *
 buffer_bytes(const struct buffer *b)
 {
-	return b->bytes + b->start;
+	return b->bytes != NULL ? b->bytes + b->start : "";
 }
 
 static void
