@@ -29,7 +29,7 @@ void buffer_reset(struct buffer *b);
 void buffer_done(struct buffer *b);
 
 int64_t tool_now_ns(void);
-_Noreturn void tool_die(const char *what);
+void tool_die(const char *what) __attribute__((noreturn));
 // The value of a numeric option; ends the program when it is not one.
 int64_t tool_number(
     const char *option, const char *text, int64_t min, int64_t max);
