@@ -39,3 +39,18 @@ gossipd_libquic_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(GNUTLS_CFLAGS) $(NGTCP2_CFLAGS) $(NGTCP2_GNUTLS_CFLAGS)
 QUIC_LIBS = gossipd/libquic.a $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) \
 	$(GNUTLS_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS)
+
+sbin_PROGRAMS += meshllm-gossipd
+noinst_LIBRARIES += gossipd/libgossipd.a
+GOSSIPD_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+	$(SODIUM_CFLAGS)
+gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/gossipd.c \
+	gossipd/control.c gossipd/handle_node.c gossipd/mesh.c \
+	gossipd/publish.c gossipd/rules.c gossipd/sandbox.c gossipd/state.c gossipd/tunnel.c
+gossipd_libgossipd_a_CFLAGS = $(GOSSIPD_CFLAGS)
+meshllm_gossipd_SOURCES = gossipd/main.c
+meshllm_gossipd_CFLAGS = $(GOSSIPD_CFLAGS)
+meshllm_gossipd_LDADD = gossipd/libgossipd.a gossipd/libgossip.a \
+	gossipd/libquic.a cryptod/libcryptod_client.a proxyd/libproxydclient.a \
+	$(COMMON_LIBS) $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) $(GNUTLS_LIBS) \
+	$(JANSSON_LIBS)

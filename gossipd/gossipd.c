@@ -1,0 +1,394 @@
+// Puts the daemon together: channels, transport, gossip core, timers.
+#include "gossipd/gossipd.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "common/log.h"
+#include "cryptod/client.h"
+#include "gossipd/addr_json.h"
+
+enum { TICK_MS = 1000 };
+
+// clang-format off
+const struct option gossipd_options[] = {
+	{ "state-dir", "gossipd", "DIR", "where the mesh id is kept",
+	    OPTION_STRING, offsetof(struct gossipd_options, state_dir), 0, 0 },
+	{ "mesh", "gossipd", "ADDR:PORT", "UDP address for other nodes, at most two (0.0.0.0:9337 and [::]:9337)",
+	    OPTION_STRINGS, offsetof(struct gossipd_options, mesh), 0, 0 },
+	{ "advertise", "gossipd", "ADDR:PORT", "address to tell other nodes instead of our own, repeatable",
+	    OPTION_STRINGS, offsetof(struct gossipd_options, advertise), 0, 0 },
+	{ "join", "gossipd", "TOKEN", "invite token of a node to join, repeatable",
+	    OPTION_STRINGS, offsetof(struct gossipd_options, join), 0, 0 },
+	{ "log-level", "gossipd", "LEVEL", "error, warning, info or debug",
+	    OPTION_STRING, offsetof(struct gossipd_options, log_level), 0, 0 },
+};
+// clang-format on
+const size_t gossipd_n_options = N_ELEMENTS(gossipd_options);
+
+static struct ipc_peer **
+slot_of(struct gossipd *d, enum ipc_role role)
+{
+	switch (role) {
+	case ROLE_PARENT:
+		return &d->parent;
+	case ROLE_CRYPTOD:
+		return &d->cryptod;
+	case ROLE_PROXYD:
+		return &d->proxyd;
+	case ROLE_SIGNER:
+		return &d->signer;
+	default:
+		return NULL;
+	}
+}
+
+static void
+on_channel_closed(struct ipc_peer *peer, int reason)
+{
+	struct gossipd *d = ipc_peer_daemon(peer);
+	enum ipc_role role = ipc_peer_role(peer);
+
+	*slot_of(d, role) = NULL;
+	// Without the parent nobody would end us; the loss of another daemon
+	// is the parent's to judge.
+	if (role == ROLE_PARENT) {
+		gossipd_stop(d);
+		return;
+	}
+	LOG(d->stopping ? LOG_DEBUG : LOG_ERROR, "channel-lost",
+	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
+}
+
+static int
+open_channel(struct gossipd *d, int fd, enum ipc_role self,
+    enum ipc_role role, struct event_base *base, struct ipc_peer **ret)
+{
+	struct ipc_channel_config config = { .base = base,
+		.fd = fd,
+		.self = self,
+		.role = role,
+		.rules = gossipd_rules,
+		.n_rules = gossipd_n_rules,
+		.daemon = d,
+		.closed = on_channel_closed };
+
+	return ipc_peer_new(ret, &config);
+}
+
+static int
+open_channels(struct gossipd *d, const struct process_channels *c)
+{
+	int r;
+
+	r = open_channel(d, c->parent_fd, ROLE_GOSSIPD, ROLE_PARENT, d->base,
+	    &d->parent);
+	if (r == 0)
+		r = open_channel(d, c->fds[0], ROLE_GOSSIPD, ROLE_CRYPTOD,
+		    d->base, &d->cryptod);
+	// Not in the loop: the handshake waits for each signature.
+	if (r == 0)
+		r = open_channel(d, c->fds[1], ROLE_GOSSIPD_TLS, ROLE_CRYPTOD,
+		    NULL, &d->cryptod_tls);
+	if (r == 0)
+		r = open_channel(d, c->fds[2], ROLE_GOSSIPD, ROLE_PROXYD,
+		    d->base, &d->proxyd);
+	if (r == 0)
+		r = open_channel(d, c->fds[3], ROLE_GOSSIPD, ROLE_SIGNER,
+		    d->base, &d->signer);
+	return r;
+}
+
+int
+gossipd_new(struct gossipd **ret, struct event_base *base,
+    const struct gossipd_options *options, const struct process_channels *c)
+{
+	struct gossipd *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (d == NULL)
+		return -ENOMEM;
+	d->base = base;
+	d->options = *options;
+	d->mesh_id_fd = -1;
+	d->is_client = true;
+	d->started_ms = clock_mono_ms();
+	TAILQ_INIT(&d->waiting);
+	if ((r = open_channels(d, c)) < 0) {
+		gossipd_free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void
+gossipd_free(struct gossipd *d)
+{
+	struct dirty_peer *dirty, *tmp;
+
+	d->stopping = true;
+	if (d->tick != NULL)
+		event_free(d->tick);
+	if (d->quic != NULL)
+		quic_free(d->quic);
+	HASH_ITER(hh, d->dirty, dirty, tmp) {
+		HASH_DEL(d->dirty, dirty);
+		free(dirty);
+	}
+	ipc_peer_free(d->parent);
+	ipc_peer_free(d->cryptod);
+	ipc_peer_free(d->cryptod_tls);
+	ipc_peer_free(d->proxyd);
+	ipc_peer_free(d->signer);
+	gossip_free(d->gossip);
+	close_fd(&d->mesh_id_fd);
+	free(d);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct gossipd *d = arg;
+	uint64_t now = clock_mono_ms();
+	struct link *link, *tmp;
+
+	(void)fd;
+	(void)what;
+	if (now - d->published_ms >= PUBLISH_INTERVAL_MS) {
+		d->published_ms = now;
+		HASH_ITER(hh, d->links, link, tmp)
+			if (link->conn != NULL)
+				publish_mark(d, link->id);
+	}
+	mesh_tick(d, now);
+}
+
+static int
+parse_addresses(const struct option_list *list, const char *what,
+    struct quic_addr *ret, size_t max, size_t *ret_n)
+{
+	if (list->n > max)
+		return -E2BIG;
+	for (size_t i = 0; i < list->n; i++) {
+		int r = addr_parse(list->values[i], &ret[i]);
+
+		if (r < 0) {
+			LOG(LOG_ERROR, "bad-address", F("option", what),
+			    F("value", list->values[i]));
+			return r;
+		}
+	}
+	*ret_n = list->n;
+	return 0;
+}
+
+static int
+listen_addresses(struct gossipd *d, struct quic_addr *ret, size_t *ret_n)
+{
+	char v4[] = "0.0.0.0:9337", v6[] = "[::]:9337";
+	char *defaults[] = { v4, v6 };
+	struct option_list list = d->options.mesh;
+
+	if (list.n == 0)
+		list = (struct option_list){ N_ELEMENTS(defaults), defaults };
+	return parse_addresses(&list, "mesh", ret, GOSSIPD_LISTEN_MAX, ret_n);
+}
+
+static int
+collect_addresses(struct gossipd *d, size_t n_listen)
+{
+	struct quic_addr bound;
+	size_t n;
+	int r;
+
+	r = parse_addresses(&d->options.advertise, "advertise", d->addresses,
+	    GOSSIPD_ADDRESSES_MAX, &d->n_addresses);
+	if (r < 0 || d->n_addresses != 0)
+		return r;
+	for (size_t i = 0; i < n_listen; i++) {
+		if ((r = quic_local_address(d->quic, i, &bound)) < 0)
+			return r;
+		r = state_own_addresses(&bound,
+		    d->addresses + d->n_addresses,
+		    GOSSIPD_ADDRESSES_MAX - d->n_addresses, &n);
+		if (r < 0)
+			return r;
+		d->n_addresses += n;
+	}
+	return 0;
+}
+
+static void
+log_in_use(const struct quic_addr *listen, size_t n, int error)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		LOG(LOG_ERROR, "mesh-address-unusable",
+		    F("address", state_address_text(&listen[i], text)),
+		    F("error", log_error(error)));
+}
+
+static int
+start_quic(struct gossipd *d, size_t *ret_n_listen)
+{
+	struct quic_addr listen[GOSSIPD_LISTEN_MAX];
+	struct quic_config config = { .base = d->base,
+		.listen = listen,
+		.sign = cryptod_sign,
+		.sign_arg = d->cryptod_tls,
+		.callbacks = mesh_callbacks,
+		.arg = d };
+	int r;
+
+	if ((r = listen_addresses(d, listen, &config.n_listen)) < 0)
+		return r;
+	memcpy(config.endpoint_id, d->endpoint_id, ENDPOINT_ID_LEN);
+	r = state_load_reset_key(d->options.state_dir, config.static_secret);
+	if (r < 0) {
+		LOG(LOG_ERROR, "state-unusable", F("dir", d->options.state_dir),
+		    F("file", "reset-key"), F("error", log_error(r)));
+		return r;
+	}
+	r = quic_new(&d->quic, &config);
+	sodium_memzero(config.static_secret, sizeof(config.static_secret));
+	if (r < 0)
+		log_in_use(listen, config.n_listen, r);
+	*ret_n_listen = config.n_listen;
+	return r;
+}
+
+static int
+start_gossip(struct gossipd *d)
+{
+	struct gossip_config config = { .seed = 0 };
+	int r;
+
+	r = state_open_mesh_id(d->options.state_dir, &d->mesh_id_fd,
+	    d->mesh_id);
+	if (r < 0) {
+		LOG(LOG_ERROR, "state-unusable", F("dir", d->options.state_dir),
+		    F("file", "mesh-id"), F("error", log_error(r)));
+		return r;
+	}
+	memcpy(config.endpoint_id, d->endpoint_id, ENDPOINT_ID_LEN);
+	// A joiner adopts the mesh id of those it joins.
+	if (d->options.join.n == 0)
+		memcpy(config.mesh_id, d->mesh_id, sizeof(config.mesh_id));
+	randombytes_buf(&config.seed, sizeof(config.seed));
+	return gossip_new(&d->gossip, &config);
+}
+
+static int
+join_all(struct gossipd *d)
+{
+	const char *reason = "";
+	int r;
+
+	for (size_t i = 0; i < d->options.join.n; i++) {
+		r = gossip_join(d->gossip, clock_mono_ms(),
+		    d->options.join.values[i], &reason);
+		if (r < 0) {
+			LOG(LOG_ERROR, "bad-token", F("number", (uint64_t)i + 1),
+			    F("reason", reason));
+			return r;
+		}
+	}
+	return 0;
+}
+
+// The identity and the announcement come from cryptod, which has just
+// started as we have: wait for both, in the loop.
+static int
+wait_for_keys(struct gossipd *d)
+{
+	uint64_t until = clock_mono_ms() + KEYS_DEADLINE_MS;
+	struct timeval second = { .tv_sec = 1 };
+	int r;
+
+	if ((r = gossipd_refresh_keys(d)) < 0)
+		return r;
+	while (!d->has_announcement && !d->stopping && d->cryptod != NULL &&
+	    clock_mono_ms() < until) {
+		(void)event_base_loopexit(d->base, &second);
+		if (event_base_loop(d->base, EVLOOP_ONCE) == -1)
+			return -EIO;
+	}
+	if (d->stopping)
+		return -ECANCELED;
+	return d->has_announcement ? 0 : -ETIMEDOUT;
+}
+
+static int
+start_tick(struct gossipd *d)
+{
+	struct timeval every = { .tv_usec = TICK_MS * 1000 % 1000000,
+		.tv_sec = TICK_MS / 1000 };
+
+	d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
+	if (d->tick == NULL || event_add(d->tick, &every) == -1)
+		return -ENOMEM;
+	return 0;
+}
+
+int
+gossipd_start(struct gossipd *d)
+{
+	size_t n_listen = 0;
+	int r;
+
+	if ((r = wait_for_keys(d)) < 0)
+		return r;
+	if ((r = start_gossip(d)) < 0)
+		return r;
+	if ((r = start_quic(d, &n_listen)) < 0)
+		return r;
+	if ((r = collect_addresses(d, n_listen)) < 0)
+		return r;
+	if ((r = start_tick(d)) < 0)
+		return r;
+	mesh_tell_self(d);
+	if ((r = join_all(d)) < 0)
+		return r;
+	publish_mesh_info(d);
+	return 0;
+}
+
+int
+gossipd_ready(struct gossipd *d)
+{
+	Ipc__Ready ready = IPC__READY__INIT;
+	char text[ADDRESS_TEXT_MAX];
+	struct quic_addr bound;
+	int r;
+
+	if (d->parent == NULL)
+		return -EPIPE;
+	if ((r = quic_local_address(d->quic, 0, &bound)) < 0)
+		return r;
+	ready.mesh_address =
+	    (char *)(uintptr_t)state_address_text(&bound, text);
+	LOG(LOG_INFO, "ready", F("mesh", text));
+	mesh_run_actions(d);
+	return ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
+}
+
+// PeerLeaving to everybody, then a moment for the packets to leave (wire-v1,
+// section 3.10).
+void
+gossipd_stop(struct gossipd *d)
+{
+	struct timeval grace = { .tv_usec = 200 * 1000 };
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	LOG(LOG_INFO, "stopping");
+	if (d->gossip != NULL) {
+		gossip_on_shutdown(d->gossip, clock_mono_ms());
+		mesh_run_actions(d);
+	}
+	(void)event_base_loopexit(d->base, &grace);
+}

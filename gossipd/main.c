@@ -1,0 +1,89 @@
+// meshllm-gossipd: the mesh side of a node.
+#include <event2/event.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/options.h"
+#include "common/process.h"
+#include "common/sandbox.h"
+#include "gossipd/gossipd.h"
+
+enum { N_CHANNELS = 4 }; // in the order of open_channels()
+
+static int
+parse(struct gossipd_options *options, int argc, char *argv[])
+{
+	char error[512];
+	int r;
+
+	r = options_parse(gossipd_options, gossipd_n_options, argc, argv,
+	    options, error, sizeof(error));
+	if (r == 1)
+		options_help(gossipd_options, gossipd_n_options,
+		    "meshllm-gossipd [OPTION]...");
+	else if (r < 0)
+		(void)fprintf(stderr, "meshllm-gossipd: %s\n", error);
+	return r;
+}
+
+static struct event_base *
+new_loop(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	// Pacing needs timers finer than a millisecond.
+	if (config != NULL &&
+	    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config != NULL)
+		event_config_free(config);
+	return base;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static const char *const siblings[] = { "cryptod", "proxyd",
+		"attestd", NULL };
+	struct gossipd_options options = { 0 };
+	struct process_channels channels;
+	struct event_base *base;
+	struct gossipd *d;
+	int r;
+
+	if ((r = parse(&options, argc, argv)) != 0)
+		return r == 1 ? 0 : 2;
+	if (process_take_channels(N_CHANNELS, &channels) < 0) {
+		process_explain_alone("meshllm-gossipd", siblings);
+		return 2;
+	}
+	log_open("gossipd");
+	if (log_set_level_name(options.log_level) < 0)
+		fatal("log-level", -EINVAL);
+	if ((r = process_harden()) < 0)
+		fatal("harden", r);
+
+	if (sodium_init() < 0 || (base = new_loop()) == NULL)
+		fatal("start", -ENOMEM);
+	if ((r = gossipd_new(&d, base, &options, &channels)) < 0)
+		fatal("start", r);
+	if ((r = gossipd_start(d)) < 0)
+		fatal("start", r);
+
+	if ((r = process_confine()) < 0)
+		fatal("confine", r);
+	sandbox_enter_or_die(gossipd_sandbox, gossipd_n_sandbox);
+
+	if ((r = gossipd_ready(d)) < 0)
+		fatal("ready", r);
+	(void)event_base_dispatch(base);
+	if (!d->stopping)
+		fatal("loop ended", -EIO);
+	gossipd_free(d);
+	event_base_free(base);
+	options_done(gossipd_options, gossipd_n_options, &options);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,44 @@
+// The contract of gossipd: who may tell it what.
+#include "gossipd/gossipd.h"
+
+#include "cryptod/client.h"
+
+// clang-format off
+const struct ipc_rule gossipd_rules[] = {
+	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),
+	    .phases = IPC_SERVING, .max_body = 0,
+	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
+
+	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING,
+	    .max_body = CRYPTOD_KEYS_REPLY_MAX, .is_reply = true,
+	    .descriptor = &ipc__keys_reply__descriptor },
+	{ IPC__TYPE__IPC_ANNOUNCE_REPLY, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING,
+	    .max_body = CRYPTOD_ANNOUNCE_REPLY_MAX, .is_reply = true,
+	    .descriptor = &ipc__announce_reply__descriptor },
+	{ IPC__TYPE__IPC_SIGN_REPLY, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING,
+	    .max_body = CRYPTOD_SIGN_REPLY_MAX, .is_reply = true,
+	    .descriptor = &ipc__sign_reply__descriptor },
+	{ IPC__TYPE__IPC_KEY_CHANGED, .from = FROM(ROLE_CRYPTOD),
+	    .phases = IPC_SERVING, .max_body = 0,
+	    .descriptor = &ipc__key_changed__descriptor,
+	    .handle = handle_key_changed },
+
+	{ IPC__TYPE__IPC_TUNNEL_REQUEST, .from = FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = 40, .n_fds = 1,
+	    .descriptor = &ipc__tunnel_request__descriptor,
+	    .handle = handle_tunnel_request },
+	{ IPC__TYPE__IPC_SELF_UPDATE, .from = FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = 32,
+	    .descriptor = &ipc__self_update__descriptor,
+	    .handle = handle_self_update },
+	{ IPC__TYPE__IPC_SELF_MODELS, .from = FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
+	    .descriptor = &ipc__self_models__descriptor,
+	    .handle = handle_self_models },
+};
+// clang-format on
+
+const size_t gossipd_n_rules = N_ELEMENTS(gossipd_rules);

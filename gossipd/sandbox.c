@@ -1,0 +1,54 @@
+// What gossipd may still ask of the kernel once it serves: move datagrams and
+// bytes between descriptors that it has, keep time, hold memory.  No path, no
+// new network socket, no process, no memory that is executable.
+#include "gossipd/gossipd.h"
+
+#include "common/sandbox.h"
+
+#include <sys/socket.h>
+
+// clang-format off
+const struct sandbox_rule gossipd_sandbox[] = {
+	// event loop
+	ALLOW(epoll_wait,	"libevent"),
+	ALLOW(epoll_pwait,	"libevent, newer libc"),
+	ALLOW(epoll_ctl,	"libevent: tunnels come and go"),
+	ALLOW(timerfd_settime,	"libevent: precise timers for pacing"),
+	// datagrams
+	ALLOW(sendmsg,		"QUIC with segmentation offload, channels"),
+	ALLOW(recvmmsg,		"QUIC"),
+	ALLOW(recvmsg,		"channels"),
+	// tunnels
+	ALLOW(recvfrom,		"recv from proxyd"),
+	ALLOW(sendto,		"send to proxyd"),
+	ALLOW_ARG(socketpair, 0, AF_UNIX, "a tunnel that a peer opens"),
+	ALLOW(shutdown,		"FIN towards proxyd"),
+	ALLOW(poll,		"closed or half-closed; the signer's answer"),
+	ALLOW(ppoll,		"the same on newer libc"),
+	ALLOW(close,		"tunnels, refused descriptors"),
+	// files that were opened at start
+	ALLOW(pwrite64,		"mesh id"),
+	ALLOW(ftruncate,	"mesh id"),
+	ALLOW(write,		"log"),
+	ALLOW(read,		"libevent: timerfd"),
+	// memory and libc
+	ALLOW(brk,		"malloc"),
+	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
+	ALLOW_WITHOUT(mprotect, 2, PROT_EXEC, "malloc"),
+	ALLOW(munmap,		"malloc"),
+	ALLOW(mremap,		"realloc of large frames"),
+	ALLOW(madvise,		"malloc"),
+	ALLOW(getrandom,	"GnuTLS and connection ids"),
+	ALLOW(clock_gettime,	"where the vDSO does not serve it"),
+	ALLOW(gettimeofday,	"where the vDSO does not serve it"),
+	ALLOW(getpid,		"GnuTLS: fork detection"),
+	ALLOW(getrusage,	"GnuTLS: seeding"),
+	ALLOW(futex,		"GnuTLS: locks"),
+	ALLOW(rt_sigprocmask,	"glibc 2.41: first use of getrandom"),
+	ALLOW(rt_sigreturn,	"signal handlers"),
+	ALLOW(restart_syscall,	"after a stop by a tracer"),
+	ALLOW(exit_group,	"exit"),
+};
+// clang-format on
+
+const size_t gossipd_n_sandbox = N_ELEMENTS(gossipd_sandbox);

@@ -1,0 +1,354 @@
+// A tunnel: one QUIC stream of type 0x04 and one descriptor of proxyd, bytes
+// copied between them and nothing else.  Reads from the descriptor straight
+// into the stream's send buffer and stops when that is full; grants the peer
+// credit only for bytes that proxyd took.  It must never look at the bytes,
+// nor keep them after they went on.
+#include "gossipd/gossipd.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxyd/client.h"
+
+enum { TUNNEL_TYPE = 0x04, READS_PER_TURN = 8 };
+
+struct tunnel {
+	struct gstream base;
+	int fd; // owned
+	bool inbound;
+	bool fin_in; // the peer's FIN arrived
+	bool fin_out; // proxyd has finished its side
+	struct event *read_event, *write_event, *closed_event; // owned
+	uint8_t *rest; // owned: bytes that proxyd has not taken yet
+	size_t rest_off, rest_len, rest_size;
+};
+
+static void
+tunnel_free(struct tunnel *t)
+{
+	if (t->base.stream != NULL)
+		quic_stream_set_data(t->base.stream, NULL);
+	t->base.link->n_tunnels--;
+	if (t->inbound)
+		t->base.link->n_tunnels_in--;
+	if (t->read_event != NULL)
+		event_free(t->read_event);
+	if (t->write_event != NULL)
+		event_free(t->write_event);
+	if (t->closed_event != NULL)
+		event_free(t->closed_event);
+	close_fd(&t->fd);
+	free(t->rest);
+	mesh_drop_link_if_unused(t->base.link);
+	free(t);
+}
+
+static void
+tunnel_abort(struct tunnel *t)
+{
+	struct quic_stream *stream = t->base.stream;
+
+	tunnel_free(t);
+	if (stream != NULL)
+		quic_stream_abort(stream);
+}
+
+// Closed in both directions, as opposed to shutdown(SHUT_WR): unix(7) then
+// reports POLLHUP.
+static bool
+is_hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+// Our answer's last byte was read from proxyd: FIN, and nothing more is
+// wanted of the opener.  The transport delivers what is still buffered.
+static void
+answer_done(struct tunnel *t)
+{
+	struct quic_stream *stream = t->base.stream;
+
+	tunnel_free(t);
+	quic_stream_finish(stream);
+	quic_stream_stop_reading(stream);
+}
+
+static void
+on_fd_closed(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *t = arg;
+
+	(void)what;
+	if (!is_hung_up(fd))
+		return;
+	if (t->base.stream == NULL || !t->inbound)
+		tunnel_abort(t);
+	else if (t->fin_out)
+		answer_done(t);
+	else
+		event_active(t->read_event, EV_READ, 0);
+}
+
+// proxyd finished its side; whether it also closed the other one, and then
+// no longer wants an answer, shows in POLLHUP.
+static void
+fd_finished(struct tunnel *t)
+{
+	if (is_hung_up(t->fd) && t->inbound) {
+		answer_done(t);
+		return;
+	}
+	if (is_hung_up(t->fd)) {
+		tunnel_abort(t);
+		return;
+	}
+	t->fin_out = true;
+	(void)event_del(t->read_event);
+	quic_stream_finish(t->base.stream);
+}
+
+static void
+on_fd_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *t = arg;
+	size_t room = 0;
+	ssize_t n = 0;
+
+	(void)what;
+	if (t->base.stream == NULL || t->fin_out)
+		return;
+	for (unsigned i = 0; i < READS_PER_TURN; i++) {
+		uint8_t *p = quic_stream_reserve(t->base.stream, &room);
+
+		if (p == NULL) {
+			// tunnel_writable starts it again.
+			(void)event_del(t->read_event);
+			return;
+		}
+		n = recv(fd, p, room, MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		quic_stream_commit(t->base.stream, (size_t)n);
+		if ((size_t)n < room)
+			return;
+	}
+	if (n == 0)
+		fd_finished(t);
+	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+		tunnel_abort(t);
+}
+
+void
+tunnel_writable(struct gstream *g)
+{
+	struct tunnel *t = (struct tunnel *)g;
+
+	if (!t->fin_out)
+		(void)event_add(t->read_event, NULL);
+}
+
+static int
+rest_append(struct tunnel *t, const uint8_t *data, size_t len)
+{
+	size_t need = t->rest_len + len;
+
+	if (len == 0)
+		return 0;
+	if (t->rest_off != 0) {
+		memmove(t->rest, t->rest + t->rest_off, t->rest_len);
+		t->rest_off = 0;
+	}
+	if (need > t->rest_size) {
+		// Bounded by the stream's flow-control window.
+		size_t size = need < 16384 ? 16384 : need * 2;
+		uint8_t *p = realloc(t->rest, size);
+
+		if (p == NULL)
+			return -ENOMEM;
+		t->rest = p;
+		t->rest_size = size;
+	}
+	memcpy(t->rest + t->rest_len, data, len);
+	t->rest_len = need;
+	(void)event_add(t->write_event, NULL);
+	return 0;
+}
+
+// All that the peer will ever send is with proxyd.
+static void
+finish_fd(struct tunnel *t)
+{
+	if (!t->fin_in || t->rest_len != 0)
+		return;
+	(void)shutdown(t->fd, SHUT_WR);
+	if (t->base.stream == NULL)
+		tunnel_free(t);
+}
+
+// -EPIPE when proxyd is gone.
+static int
+send_now(struct tunnel *t, const uint8_t *data, size_t len, size_t *ret_sent)
+{
+	ssize_t n;
+
+	*ret_sent = 0;
+	while (*ret_sent < len) {
+		n = send(t->fd, data + *ret_sent, len - *ret_sent,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n == -1)
+			return -EPIPE;
+		*ret_sent += (size_t)n;
+	}
+	if (t->base.stream != NULL && *ret_sent != 0)
+		quic_stream_consumed(t->base.stream, *ret_sent);
+	return 0;
+}
+
+static void
+on_fd_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *t = arg;
+	size_t sent;
+
+	(void)fd;
+	(void)what;
+	if (send_now(t, t->rest + t->rest_off, t->rest_len, &sent) < 0) {
+		tunnel_abort(t);
+		return;
+	}
+	t->rest_off += sent;
+	t->rest_len -= sent;
+	if (t->rest_len != 0)
+		return;
+	(void)event_del(t->write_event);
+	free(t->rest);
+	t->rest = NULL;
+	t->rest_off = t->rest_size = 0;
+	finish_fd(t);
+}
+
+void
+tunnel_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
+{
+	struct tunnel *t = (struct tunnel *)g;
+	size_t sent = 0;
+	int r = 0;
+
+	t->fin_in |= fin;
+	if (t->rest_len == 0)
+		r = send_now(t, data, len, &sent);
+	if (r == 0)
+		r = rest_append(t, data + sent, len - sent);
+	if (r < 0)
+		tunnel_abort(t);
+	else
+		finish_fd(t);
+}
+
+void
+tunnel_aborted(struct gstream *g)
+{
+	struct tunnel *t = (struct tunnel *)g;
+
+	// The end without a mark is what tells proxyd; the stream's other
+	// direction is of no use to anybody now.
+	tunnel_abort(t);
+}
+
+void
+tunnel_closed(struct gstream *g)
+{
+	struct tunnel *t = (struct tunnel *)g;
+
+	t->base.stream = NULL;
+	if (!t->fin_in || t->rest_len == 0)
+		tunnel_free(t);
+	// Else: complete, and the rest is still on its way to proxyd.
+}
+
+static int
+tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
+    struct tunnel **ret)
+{
+	struct event_base *base = link->daemon->base;
+	AUTO_FD fd = fd_taken;
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return -ENOMEM;
+	t->base.kind = GSTREAM_TUNNEL;
+	t->base.link = link;
+	link->n_tunnels++;
+	t->fd = take_fd(&fd);
+	t->read_event = event_new(base, t->fd, EV_READ | EV_PERSIST,
+	    on_fd_readable, t);
+	t->write_event = event_new(base, t->fd, EV_WRITE | EV_PERSIST,
+	    on_fd_writable, t);
+	t->closed_event = event_new(base, t->fd,
+	    EV_CLOSED | EV_ET | EV_PERSIST, on_fd_closed, t);
+	if (t->read_event == NULL || t->write_event == NULL ||
+	    t->closed_event == NULL || event_add(t->read_event, NULL) == -1 ||
+	    event_add(t->closed_event, NULL) == -1) {
+		tunnel_free(t);
+		return -ENOMEM;
+	}
+	t->base.stream = stream;
+	quic_stream_set_data(stream, t);
+	*ret = t;
+	return 0;
+}
+
+int
+tunnel_open(struct link *link, int fd_taken)
+{
+	static const uint8_t type = TUNNEL_TYPE;
+	AUTO_FD fd = fd_taken;
+	struct quic_stream *stream;
+	struct tunnel *t;
+	int r;
+
+	if ((r = quic_stream_open(link->conn, &stream)) < 0)
+		return r;
+	r = quic_stream_write(stream, &type, 1);
+	if (r == 0)
+		r = tunnel_new(link, take_fd(&fd), stream, &t);
+	if (r < 0)
+		quic_stream_abort(stream);
+	return r;
+}
+
+int
+tunnel_accept(struct link *link, struct quic_stream *stream,
+    const uint8_t *first, size_t len, bool fin)
+{
+	struct gossipd *d = link->daemon;
+	AUTO_FD theirs = -1;
+	struct tunnel *t;
+	int pair[2];
+	int r;
+
+	if (d->proxyd == NULL)
+		return -EPIPE;
+	if (link->n_tunnels_in >= TUNNELS_PER_PEER_MAX)
+		return -ENOBUFS;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		pair) == -1)
+		return -errno;
+	theirs = pair[1];
+	if ((r = tunnel_new(link, pair[0], stream, &t)) < 0)
+		return r;
+	t->inbound = true;
+	link->n_tunnels_in++;
+	r = proxyd_tunnel_inbound_send(d->proxyd, link->id, take_fd(&theirs));
+	if (r < 0) {
+		tunnel_free(t);
+		return r;
+	}
+	tunnel_data(&t->base, first, len, fin);
+	return 0;
+}
