@@ -254,6 +254,7 @@ control_typed(struct control *c, const uint8_t *data, size_t len, bool fin)
 		become_tunnel(c, data + 1, len - 1, fin);
 		return;
 	case GOSSIP_FRAME_EXCHANGE:
+	case GOSSIP_FRAME_TUNNEL_MAP:
 	case GOSSIP_FRAME_ROUTES:
 	case GOSSIP_FRAME_PEER_DOWN:
 	case GOSSIP_FRAME_PEER_LEAVING:

@@ -126,10 +126,16 @@ on_conn_up(void *arg, struct quic_conn *conn)
 	quic_conn_set_data(conn, link);
 	if (link->dialing == conn)
 		link->dialing = NULL;
-	link->dial_for_core = false;
 	link->n_conns++;
-	// The newest is used for what we open: after a restart of the other
-	// side the older one is dead without knowing.
+	if (link->conn != NULL &&
+	    !gossip_new_conn_wins(d->gossip, clock_mono_ms(), link->id,
+		outbound)) {
+		quic_conn_close(conn, 0, "");
+		return;
+	}
+	link->dial_for_core = false;
+	if (link->conn != NULL)
+		quic_conn_close(link->conn, 0, "");
 	link->conn = conn;
 	link->greeted = false;
 	quic_conn_remote(conn, &remote);
