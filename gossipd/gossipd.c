@@ -131,6 +131,8 @@ gossipd_free(struct gossipd *d)
 	d->stopping = true;
 	if (d->tick != NULL)
 		event_free(d->tick);
+	if (d->greet != NULL)
+		event_free(d->greet);
 	if (d->quic != NULL)
 		quic_free(d->quic);
 	HASH_ITER(hh, d->dirty, dirty, tmp) {
@@ -163,6 +165,14 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 				publish_mark(d, link->id);
 	}
 	mesh_tick(d, now);
+}
+
+static void
+on_greet(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	mesh_start_pending(arg, clock_mono_ms());
 }
 
 static int
@@ -328,7 +338,8 @@ start_tick(struct gossipd *d)
 		.tv_sec = TICK_MS / 1000 };
 
 	d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
-	if (d->tick == NULL || event_add(d->tick, &every) == -1)
+	d->greet = evtimer_new(d->base, on_greet, d);
+	if (d->tick == NULL || d->greet == NULL || event_add(d->tick, &every) == -1)
 		return -ENOMEM;
 	return 0;
 }

@@ -32,6 +32,7 @@ enum {
 	REFUSALS_LOGGED = 20, // of one peer per minute; the rest is counted
 	REFUSAL_WINDOW_MS = 60 * 1000,
 	DIAL_DEADLINE_MS = 10 * 1000,
+	GREETING_MS = 60, // other programs admit us so long after they answered
 	KEYS_DEADLINE_MS = 10 * 1000,
 	PUBLISH_INTERVAL_MS = 10 * 1000, // rtt and last seen, to the status
 };
@@ -93,7 +94,8 @@ struct link {
 	struct quic_conn *dialing; // NULL: no dial of ours is under way
 	bool dial_for_core; // the core asked and wants to hear how it went
 	unsigned n_conns; // up, conn included
-	bool greeted; // an exchange was answered since conn came up
+	bool greeted; // it has taken our gossip since conn came up
+	uint64_t greeted_at_ms; // monotonic: when that will be; 0: not yet
 	unsigned n_tunnels; // in both directions, inbound ones counted below
 	unsigned n_tunnels_in, n_control;
 	unsigned n_refused; // streams, since refused_since_ms
@@ -114,7 +116,7 @@ struct gossipd {
 	struct ipc_peer *parent, *cryptod, *cryptod_tls, *proxyd, *signer;
 	struct quic *quic;
 	struct gossip *gossip;
-	struct event *tick, *pump;
+	struct event *tick, *greet;
 	struct link *links; // by id
 	TAILQ_HEAD(, gstream) waiting; // with a deadline, oldest first
 	size_t control_bytes;
@@ -191,7 +193,9 @@ struct link *mesh_find_link(struct gossipd *, const uint8_t *id);
 void mesh_run_actions(struct gossipd *);
 void mesh_tick(struct gossipd *, uint64_t now_ms);
 void mesh_tell_self(struct gossipd *);
+// The peer answered our exchange, so it will admit our tunnels.
 void mesh_link_greeted(struct link *);
+void mesh_start_pending(struct gossipd *, uint64_t now_ms);
 // Dial unless a connection is up or on its way.
 MUST_CHECK int mesh_dial(struct gossipd *, const uint8_t *id,
     const struct quic_addr *addrs, size_t n, unsigned deadline_ms,

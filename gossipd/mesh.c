@@ -80,13 +80,46 @@ pending_start(struct link *link)
 	}
 }
 
-// The other side has taken our gossip, so it admits our tunnels.
+static bool
+is_our_dialect(struct gossipd *d, const uint8_t *id)
+{
+	struct gossip_peer peer;
+
+	return gossip_find_peer(d->gossip, id, &peer) &&
+	    peer.dialect == GOSSIP_DIALECT_MESHLLM;
+}
+
+// Our own kind admits before it answers.  Others do so a moment later, and
+// meanwhile drop a tunnel without a word.
 void
 mesh_link_greeted(struct link *link)
 {
-	link->greeted = true;
-	if (link->conn != NULL)
+	struct gossipd *d = link->daemon;
+	struct timeval wait = { .tv_usec = (GREETING_MS + 1) * 1000 };
+
+	if (link->greeted || link->greeted_at_ms != 0)
+		return;
+	link->greeted_at_ms = clock_mono_ms();
+	if (is_our_dialect(d, link->id)) {
+		mesh_start_pending(d, link->greeted_at_ms);
+		return;
+	}
+	link->greeted_at_ms += GREETING_MS;
+	(void)event_add(d->greet, &wait);
+}
+
+void
+mesh_start_pending(struct gossipd *d, uint64_t now_ms)
+{
+	struct link *link, *tmp;
+
+	HASH_ITER(hh, d->links, link, tmp) {
+		if (link->conn == NULL || link->greeted_at_ms == 0 ||
+		    link->greeted_at_ms > now_ms)
+			continue;
+		link->greeted = true;
 		pending_start(link);
+	}
 }
 
 int
@@ -138,6 +171,7 @@ on_conn_up(void *arg, struct quic_conn *conn)
 		quic_conn_close(link->conn, 0, "");
 	link->conn = conn;
 	link->greeted = false;
+	link->greeted_at_ms = 0;
 	quic_conn_remote(conn, &remote);
 	LOG(LOG_INFO, "peer-connected", F("peer", log_peer(link->id)),
 	    F("direction", outbound ? "out" : "in"),
@@ -198,6 +232,7 @@ on_conn_down(struct link *link, struct quic_conn *conn,
 	if (link->conn == conn) {
 		link->conn = NULL;
 		link->greeted = false;
+		link->greeted_at_ms = 0;
 	}
 	last = link->n_conns == 0;
 	LOG(LOG_INFO, "peer-disconnected", F("peer", log_peer(id)),
@@ -444,6 +479,7 @@ mesh_tick(struct gossipd *d, uint64_t now_ms)
 	struct link *link, *tmp;
 
 	control_expire(d, now_ms);
+	mesh_start_pending(d, now_ms);
 	HASH_ITER(hh, d->links, link, tmp) {
 		struct pending_tunnel *p = TAILQ_FIRST(&link->pending);
 
