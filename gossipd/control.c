@@ -176,6 +176,9 @@ control_deliver(struct control *c)
 	    c->base.stream, c->bytes, c->have);
 	control_drop_bytes(c);
 	gstream_set_deadline(&c->base, now + CONTROL_DEADLINE_MS);
+	if (c->type == GOSSIP_FRAME_EXCHANGE &&
+	    gossip_is_admitted(d->gossip, link->id))
+		mesh_link_greeted(link);
 	mesh_run_actions(d);
 }
 
