@@ -11,7 +11,7 @@
 #include "common/sizes.h"
 
 struct gossipd_model {
-	const char *name; // MODEL_NAME_MAX
+	const char *name;	 // MODEL_NAME_MAX
 	uint32_t context_length; // 0: not known
 };
 

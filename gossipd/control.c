@@ -100,8 +100,8 @@ control_opened(struct link *link, struct quic_stream *stream)
 {
 	// The type byte is awaited for a while only; until it is there the
 	// stream costs this one record.
-	if (control_new(link, GSTREAM_NEW, stream, CONTROL_DEADLINE_MS,
-		NULL) < 0)
+	if (control_new(link, GSTREAM_NEW, stream, CONTROL_DEADLINE_MS, NULL) <
+	    0)
 		quic_stream_abort(stream);
 }
 
@@ -189,8 +189,8 @@ exchange_done(struct control *c)
 	struct gossipd *d = link->daemon;
 	struct quic_stream *stream = c->base.stream;
 
-	gossip_on_answer(d->gossip, clock_mono_ms(), clock_unix_ms(),
-	    link->id, c->bytes, c->have);
+	gossip_on_answer(d->gossip, clock_mono_ms(), clock_unix_ms(), link->id,
+	    c->bytes, c->have);
 	mesh_link_greeted(link);
 	control_free(c);
 	quic_stream_stop_reading(stream);
@@ -305,8 +305,9 @@ control_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 		return; // bytes after the frame carry no meaning
 	used = control_collect(c, data, len);
 	if (used < 0)
-		control_give_up(c, used == -EMSGSIZE ? "frame over 8 MiB"
-						     : "no memory for frames");
+		control_give_up(c,
+		    used == -EMSGSIZE ? "frame over 8 MiB"
+				      : "no memory for frames");
 	else if (control_is_complete(c) && g->kind == GSTREAM_CONTROL)
 		control_deliver(c);
 	else if (control_is_complete(c))
@@ -380,8 +381,7 @@ control_open(struct link *link, enum gstream_kind kind, unsigned deadline_ms,
 }
 
 static int
-control_send(struct control *c, uint8_t type, const uint8_t *frame,
-    size_t len)
+control_send(struct control *c, uint8_t type, const uint8_t *frame, size_t len)
 {
 	struct quic_stream *stream = c->base.stream;
 	int r;
@@ -400,8 +400,8 @@ control_send(struct control *c, uint8_t type, const uint8_t *frame,
 }
 
 int
-control_exchange(struct link *link, const uint8_t *frame, size_t len,
-    unsigned deadline_ms)
+control_exchange(
+    struct link *link, const uint8_t *frame, size_t len, unsigned deadline_ms)
 {
 	struct control *c;
 	int r;
@@ -413,8 +413,8 @@ control_exchange(struct link *link, const uint8_t *frame, size_t len,
 }
 
 int
-control_notice(struct link *link, uint8_t type, const uint8_t *frame,
-    size_t len)
+control_notice(
+    struct link *link, uint8_t type, const uint8_t *frame, size_t len)
 {
 	struct control *c;
 	int r;

@@ -62,8 +62,8 @@ on_channel_closed(struct ipc_peer *peer, int reason)
 }
 
 static int
-open_channel(struct gossipd *d, int fd, enum ipc_role self,
-    enum ipc_role role, struct event_base *base, struct ipc_peer **ret)
+open_channel(struct gossipd *d, int fd, enum ipc_role self, enum ipc_role role,
+    struct event_base *base, struct ipc_peer **ret)
 {
 	struct ipc_channel_config config = { .base = base,
 		.fd = fd,
@@ -82,8 +82,8 @@ open_channels(struct gossipd *d, const struct process_channels *c)
 {
 	int r;
 
-	r = open_channel(d, c->parent_fd, ROLE_GOSSIPD, ROLE_PARENT, d->base,
-	    &d->parent);
+	r = open_channel(
+	    d, c->parent_fd, ROLE_GOSSIPD, ROLE_PARENT, d->base, &d->parent);
 	if (r == 0)
 		r = open_channel(d, c->fds[0], ROLE_GOSSIPD, ROLE_CRYPTOD,
 		    d->base, &d->cryptod);
@@ -111,6 +111,9 @@ gossipd_new(struct gossipd **ret, struct event_base *base,
 		return -ENOMEM;
 	d->base = base;
 	d->options = *options;
+	d->state_dir = options->state_dir == NULL ? LOCALSTATEDIR
+	    "/lib/meshllm/gossipd"
+						  : options->state_dir;
 	d->mesh_id_fd = -1;
 	d->is_client = true;
 	d->started_ms = clock_mono_ms();
@@ -135,7 +138,7 @@ gossipd_free(struct gossipd *d)
 		event_free(d->greet);
 	if (d->quic != NULL)
 		quic_free(d->quic);
-	HASH_ITER(hh, d->dirty, dirty, tmp) {
+	HASH_ITER (hh, d->dirty, dirty, tmp) {
 		HASH_DEL(d->dirty, dirty);
 		free(dirty);
 	}
@@ -160,7 +163,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (now - d->published_ms >= PUBLISH_INTERVAL_MS) {
 		d->published_ms = now;
-		HASH_ITER(hh, d->links, link, tmp)
+		HASH_ITER (hh, d->links, link, tmp)
 			if (link->conn != NULL)
 				publish_mark(d, link->id);
 	}
@@ -220,8 +223,7 @@ collect_addresses(struct gossipd *d, size_t n_listen)
 	for (size_t i = 0; i < n_listen; i++) {
 		if ((r = quic_local_address(d->quic, i, &bound)) < 0)
 			return r;
-		r = state_own_addresses(&bound,
-		    d->addresses + d->n_addresses,
+		r = state_own_addresses(&bound, d->addresses + d->n_addresses,
 		    GOSSIPD_ADDRESSES_MAX - d->n_addresses, &n);
 		if (r < 0)
 			return r;
@@ -256,9 +258,9 @@ start_quic(struct gossipd *d, size_t *ret_n_listen)
 	if ((r = listen_addresses(d, listen, &config.n_listen)) < 0)
 		return r;
 	memcpy(config.endpoint_id, d->endpoint_id, ENDPOINT_ID_LEN);
-	r = state_load_reset_key(d->options.state_dir, config.static_secret);
+	r = state_load_reset_key(d->state_dir, config.static_secret);
 	if (r < 0) {
-		LOG(LOG_ERROR, "state-unusable", F("dir", d->options.state_dir),
+		LOG(LOG_ERROR, "state-unusable", F("dir", d->state_dir),
 		    F("file", "reset-key"), F("error", log_error(r)));
 		return r;
 	}
@@ -276,10 +278,9 @@ start_gossip(struct gossipd *d)
 	struct gossip_config config = { .seed = 0 };
 	int r;
 
-	r = state_open_mesh_id(d->options.state_dir, &d->mesh_id_fd,
-	    d->mesh_id);
+	r = state_open_mesh_id(d->state_dir, &d->mesh_id_fd, d->mesh_id);
 	if (r < 0) {
-		LOG(LOG_ERROR, "state-unusable", F("dir", d->options.state_dir),
+		LOG(LOG_ERROR, "state-unusable", F("dir", d->state_dir),
 		    F("file", "mesh-id"), F("error", log_error(r)));
 		return r;
 	}
@@ -301,8 +302,8 @@ join_all(struct gossipd *d)
 		r = gossip_join(d->gossip, clock_mono_ms(),
 		    d->options.join.values[i], &reason);
 		if (r < 0) {
-			LOG(LOG_ERROR, "bad-token", F("number", (uint64_t)i + 1),
-			    F("reason", reason));
+			LOG(LOG_ERROR, "bad-token",
+			    F("number", (uint64_t)i + 1), F("reason", reason));
 			return r;
 		}
 	}
@@ -339,7 +340,8 @@ start_tick(struct gossipd *d)
 
 	d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
 	d->greet = evtimer_new(d->base, on_greet, d);
-	if (d->tick == NULL || d->greet == NULL || event_add(d->tick, &every) == -1)
+	if (d->tick == NULL || d->greet == NULL ||
+	    event_add(d->tick, &every) == -1)
 		return -ENOMEM;
 	return 0;
 }

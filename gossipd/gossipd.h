@@ -16,6 +16,7 @@
 #include "common/ipc.h"
 #include "common/options.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "gossipd/gossip.h"
 #include "gossipd/quic.h"
 
@@ -24,9 +25,9 @@
 enum {
 	GOSSIPD_LISTEN_MAX = 2,
 	GOSSIPD_ADDRESSES_MAX = 16, // that we announce
-	TUNNEL_PENDING_MAX = 256, // waiting for one connection to come up
+	TUNNEL_PENDING_MAX = 256,   // waiting for one connection to come up
 	TUNNELS_PER_PEER_MAX = 512, // that one peer may have open to us
-	CONTROL_PER_PEER_MAX = 32, // its control streams at once
+	CONTROL_PER_PEER_MAX = 32,  // its control streams at once
 	CONTROL_BYTES_MAX = 64 * 1024 * 1024, // of all frames being read
 	CONTROL_DEADLINE_MS = 15 * 1000, // for a type byte, a frame, an answer
 	REFUSALS_LOGGED = 20, // of one peer per minute; the rest is counted
@@ -47,12 +48,12 @@ extern const struct option gossipd_options[];
 extern const size_t gossipd_n_options;
 
 enum gstream_kind {
-	GSTREAM_NEW, // inbound, no type byte yet
-	GSTREAM_CONTROL, // inbound frame of 0x01, 0x05, 0x06, 0x07
+	GSTREAM_NEW,	  // inbound, no type byte yet
+	GSTREAM_CONTROL,  // inbound frame of 0x01, 0x05, 0x06, 0x07
 	GSTREAM_ANSWERED, // inbound, our answer is on its way
 	GSTREAM_EXCHANGE, // ours, waiting for the answer
-	GSTREAM_NOTICE, // ours, nothing comes back
-	GSTREAM_PROBE, // ours, its end proves life
+	GSTREAM_NOTICE,	  // ours, nothing comes back
+	GSTREAM_PROBE,	  // ours, its end proves life
 	GSTREAM_TUNNEL,
 };
 
@@ -62,8 +63,8 @@ struct link;
 struct gstream {
 	enum gstream_kind kind;
 	struct quic_stream *stream; // borrowed; NULL once closed
-	struct link *link; // borrowed
-	uint64_t deadline_ms; // monotonic; 0: none
+	struct link *link;	    // borrowed
+	uint64_t deadline_ms;	    // monotonic; 0: none
 	TAILQ_ENTRY(gstream) entry; // in gossipd.waiting while deadline_ms != 0
 };
 
@@ -81,7 +82,7 @@ struct control {
 // A tunnel still without a connection.
 struct pending_tunnel {
 	TAILQ_ENTRY(pending_tunnel) entry;
-	int fd; // owned
+	int fd;		     // owned
 	uint32_t request_id; // of proxyd
 	uint64_t deadline_ms;
 };
@@ -89,12 +90,12 @@ struct pending_tunnel {
 // One peer that we have, or want, a connection to.
 struct link {
 	uint8_t id[ENDPOINT_ID_LEN];
-	struct gossipd *daemon; // borrowed
-	struct quic_conn *conn; // streams are opened here; NULL: none is up
+	struct gossipd *daemon;	   // borrowed
+	struct quic_conn *conn;	   // streams are opened here; NULL: none is up
 	struct quic_conn *dialing; // NULL: no dial of ours is under way
-	bool dial_for_core; // the core asked and wants to hear how it went
-	unsigned n_conns; // up, conn included
-	bool greeted; // it has taken our gossip since conn came up
+	bool dial_for_core;	// the core asked and wants to hear how it went
+	unsigned n_conns;	// up, conn included
+	bool greeted;		// it has taken our gossip since conn came up
 	uint64_t greeted_at_ms; // monotonic: when that will be; 0: not yet
 	unsigned n_tunnels; // in both directions, inbound ones counted below
 	unsigned n_tunnels_in, n_control;
@@ -111,13 +112,14 @@ struct dirty_peer {
 };
 
 struct gossipd {
-	struct event_base *base; // borrowed
-	struct gossipd_options options;
+	struct event_base *base;	// borrowed
+	struct gossipd_options options; // strings borrowed from main
+	const char *state_dir;
 	struct ipc_peer *parent, *cryptod, *cryptod_tls, *proxyd, *signer;
 	struct quic *quic;
 	struct gossip *gossip;
 	struct event *tick, *greet;
-	struct link *links; // by id
+	struct link *links;	       // by id
 	TAILQ_HEAD(, gstream) waiting; // with a deadline, oldest first
 	size_t control_bytes;
 	struct dirty_peer *dirty; // to be told to proxyd
@@ -175,16 +177,16 @@ MUST_CHECK int gossipd_refresh_keys(struct gossipd *);
 // ---- state.c: the two small files, and the addresses to announce
 MUST_CHECK int state_load_reset_key(const char *dir, uint8_t ret[static 32]);
 // Opens the file for later writes; "" when there is no mesh id yet.
-MUST_CHECK int state_open_mesh_id(const char *dir, int *ret_fd,
-    char ret_id[static 65]);
+MUST_CHECK int state_open_mesh_id(
+    const char *dir, int *ret_fd, char ret_id[static 65]);
 MUST_CHECK int state_store_mesh_id(int fd, const char *id);
 // Numeric addresses of this machine for a socket bound to `bound`.
 MUST_CHECK int state_own_addresses(const struct quic_addr *bound,
     struct quic_addr *ret, size_t max, size_t *ret_n);
 
 // ADDR:PORT or [ADDR]:PORT; returns ret.
-const char *state_address_text(const struct quic_addr *,
-    char ret[static ADDRESS_TEXT_MAX]);
+const char *state_address_text(
+    const struct quic_addr *, char ret[static ADDRESS_TEXT_MAX]);
 
 // ---- mesh.c: links, and the gossip core's actions
 extern const struct quic_callbacks mesh_callbacks;
@@ -200,18 +202,18 @@ void mesh_start_pending(struct gossipd *, uint64_t now_ms);
 MUST_CHECK int mesh_dial(struct gossipd *, const uint8_t *id,
     const struct quic_addr *addrs, size_t n, unsigned deadline_ms,
     bool for_core);
-MUST_CHECK int mesh_get_link(struct gossipd *, const uint8_t *id,
-    struct link **ret);
+MUST_CHECK int mesh_get_link(
+    struct gossipd *, const uint8_t *id, struct link **ret);
 void mesh_drop_link_if_unused(struct link *);
 
 // ---- control.c: frames on streams
 void control_opened(struct link *, struct quic_stream *);
 void control_data(struct gstream *, const uint8_t *data, size_t len, bool fin);
 void control_closed(struct gstream *);
-MUST_CHECK int control_exchange(struct link *, const uint8_t *frame,
-    size_t len, unsigned deadline_ms);
-MUST_CHECK int control_notice(struct link *, uint8_t type,
-    const uint8_t *frame, size_t len);
+MUST_CHECK int control_exchange(
+    struct link *, const uint8_t *frame, size_t len, unsigned deadline_ms);
+MUST_CHECK int control_notice(
+    struct link *, uint8_t type, const uint8_t *frame, size_t len);
 MUST_CHECK int control_probe(struct link *, unsigned deadline_ms);
 void control_answer(struct quic_stream *, const uint8_t *frame, size_t len);
 void control_expire(struct gossipd *, uint64_t now_ms);

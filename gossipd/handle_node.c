@@ -14,8 +14,8 @@ daemon_of(struct ipc_peer *peer)
 }
 
 int
-handle_stop(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_stop(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	(void)frame;
 	(void)msg;
@@ -32,8 +32,8 @@ gossipd_tunnel_reply(struct gossipd *d, uint32_t request_id, int result)
 	reply.result = (Ipc__Result)result;
 	if (d->proxyd == NULL)
 		return;
-	r = ipc_reply_to(d->proxyd, request_id, IPC__TYPE__IPC_TUNNEL_REPLY,
-	    &reply.base);
+	r = ipc_reply_to(
+	    d->proxyd, request_id, IPC__TYPE__IPC_TUNNEL_REPLY, &reply.base);
 	// proxyd's own deadline ends the request then.
 	if (r < 0)
 		LOG(LOG_WARNING, "reply-lost", F("error", log_error(r)));
@@ -73,13 +73,13 @@ tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
 		if (r == 0)
 			return IPC__RESULT__RESULT_OK;
 		if (r != -EAGAIN)
-			gossip_on_tunnel_error(d->gossip, clock_mono_ms(), id,
-			    true);
+			gossip_on_tunnel_error(
+			    d->gossip, clock_mono_ms(), id, true);
 		return r == -EAGAIN ? IPC__RESULT__RESULT_REFUSED
 				    : IPC__RESULT__RESULT_UNREACHABLE;
 	}
-	if (mesh_dial(d, id, peer.addrs, peer.n_addrs, DIAL_DEADLINE_MS,
-		false) < 0)
+	if (mesh_dial(
+		d, id, peer.addrs, peer.n_addrs, DIAL_DEADLINE_MS, false) < 0)
 		return IPC__RESULT__RESULT_UNREACHABLE;
 	if (mesh_get_link(d, id, &link) < 0)
 		return IPC__RESULT__RESULT_REFUSED;
@@ -87,8 +87,8 @@ tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
 }
 
 int
-handle_tunnel_request(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_tunnel_request(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	const Ipc__TunnelRequest *req = (const Ipc__TunnelRequest *)msg;
 	struct gossipd *d = daemon_of(peer);
@@ -106,8 +106,8 @@ handle_tunnel_request(struct ipc_peer *peer, struct ipc_frame *frame,
 }
 
 int
-handle_self_update(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_self_update(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	const Ipc__SelfUpdate *update = (const Ipc__SelfUpdate *)msg;
 	struct gossipd *d = daemon_of(peer);
@@ -133,14 +133,14 @@ take_model(struct gossipd *d, const Ipc__PeerModels__Model *model)
 		return -EBADMSG;
 	m = &d->incoming.models[d->incoming.n_models++];
 	memcpy(m->name, model->name, len + 1);
-	m->context_length = model->has_context_length ? model->context_length
-						      : 0;
+	m->context_length =
+	    model->has_context_length ? model->context_length : 0;
 	return 0;
 }
 
 int
-handle_self_models(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_self_models(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	const Ipc__SelfModels *part = (const Ipc__SelfModels *)msg;
 	struct gossipd *d = daemon_of(peer);
@@ -165,8 +165,8 @@ handle_self_models(struct ipc_peer *peer, struct ipc_frame *frame,
 }
 
 static void
-on_announcement(void *arg, int status, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+on_announcement(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct gossipd *d = arg;
 	struct announcement a;
@@ -174,8 +174,8 @@ on_announcement(void *arg, int status, struct ipc_frame *frame,
 	(void)frame;
 	status = cryptod_announce_read(status, msg, d->announcement);
 	if (status == 0)
-		status = announcement_open(d->announcement, ANNOUNCEMENT_LEN,
-		    d->endpoint_id, &a);
+		status = announcement_open(
+		    d->announcement, ANNOUNCEMENT_LEN, d->endpoint_id, &a);
 	d->has_announcement = status == 0;
 	if (status < 0) {
 		LOG(LOG_ERROR, "announcement-missing",
@@ -188,8 +188,8 @@ on_announcement(void *arg, int status, struct ipc_frame *frame,
 }
 
 static void
-on_keys(void *arg, int status, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+on_keys(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct gossipd *d = arg;
 	struct cryptod_keys keys;
@@ -198,8 +198,8 @@ on_keys(void *arg, int status, struct ipc_frame *frame,
 	status = cryptod_keys_read(status, msg, &keys);
 	if (status == 0) {
 		memcpy(d->endpoint_id, keys.endpoint_id, ENDPOINT_ID_LEN);
-		status = cryptod_announce_send(d->cryptod, KEYS_DEADLINE_MS,
-		    on_announcement, d, NULL);
+		status = cryptod_announce_send(
+		    d->cryptod, KEYS_DEADLINE_MS, on_announcement, d, NULL);
 	}
 	if (status < 0)
 		LOG(LOG_ERROR, "keys-missing", F("error", log_error(status)));
@@ -210,13 +210,13 @@ gossipd_refresh_keys(struct gossipd *d)
 {
 	if (d->cryptod == NULL)
 		return -EPIPE;
-	return cryptod_keys_send(d->cryptod, KEYS_DEADLINE_MS, on_keys, d,
-	    NULL);
+	return cryptod_keys_send(
+	    d->cryptod, KEYS_DEADLINE_MS, on_keys, d, NULL);
 }
 
 int
-handle_key_changed(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_key_changed(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	(void)frame;
 	(void)msg;

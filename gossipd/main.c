@@ -1,10 +1,9 @@
 // meshllm-gossipd: the mesh side of a node.
-#include <event2/event.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/options.h"
 #include "common/process.h"
 #include "common/sandbox.h"
@@ -28,26 +27,11 @@ parse(struct gossipd_options *options, int argc, char *argv[])
 	return r;
 }
 
-static struct event_base *
-new_loop(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base = NULL;
-
-	// Pacing needs timers finer than a millisecond.
-	if (config != NULL &&
-	    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
-		base = event_base_new_with_config(config);
-	if (config != NULL)
-		event_config_free(config);
-	return base;
-}
-
 int
 main(int argc, char *argv[])
 {
-	static const char *const siblings[] = { "cryptod", "proxyd",
-		"attestd", NULL };
+	static const char *const siblings[] = { "cryptod", "proxyd", "attestd",
+		NULL };
 	struct gossipd_options options = { 0 };
 	struct process_channels channels;
 	struct event_base *base;
@@ -66,8 +50,11 @@ main(int argc, char *argv[])
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 
-	if (sodium_init() < 0 || (base = new_loop()) == NULL)
-		fatal("start", -ENOMEM);
+	if (sodium_init() < 0)
+		fatal("sodium_init", -EIO);
+	// QUIC paces its packets.
+	if ((r = loop_new_precise(&base)) < 0)
+		fatal("loop", r);
 	if ((r = gossipd_new(&d, base, &options, &channels)) < 0)
 		fatal("start", r);
 	if ((r = gossipd_start(d)) < 0)

@@ -113,7 +113,7 @@ mesh_start_pending(struct gossipd *d, uint64_t now_ms)
 {
 	struct link *link, *tmp;
 
-	HASH_ITER(hh, d->links, link, tmp) {
+	HASH_ITER (hh, d->links, link, tmp) {
 		if (link->conn == NULL || link->greeted_at_ms == 0 ||
 		    link->greeted_at_ms > now_ms)
 			continue;
@@ -132,8 +132,8 @@ mesh_dial(struct gossipd *d, const uint8_t *id, const struct quic_addr *addrs,
 	if ((r = mesh_get_link(d, id, &link)) < 0)
 		return r;
 	if (link->conn == NULL && link->dialing == NULL) {
-		r = quic_dial(d->quic, id, addrs, n, deadline_ms,
-		    &link->dialing);
+		r = quic_dial(
+		    d->quic, id, addrs, n, deadline_ms, &link->dialing);
 		if (r < 0) {
 			mesh_drop_link_if_unused(link);
 			return r;
@@ -161,8 +161,8 @@ on_conn_up(void *arg, struct quic_conn *conn)
 		link->dialing = NULL;
 	link->n_conns++;
 	if (link->conn != NULL &&
-	    !gossip_new_conn_wins(d->gossip, clock_mono_ms(), link->id,
-		outbound)) {
+	    !gossip_new_conn_wins(
+		d->gossip, clock_mono_ms(), link->id, outbound)) {
 		quic_conn_close(conn, 0, "");
 		return;
 	}
@@ -176,8 +176,8 @@ on_conn_up(void *arg, struct quic_conn *conn)
 	LOG(LOG_INFO, "peer-connected", F("peer", log_peer(link->id)),
 	    F("direction", outbound ? "out" : "in"),
 	    F("rtt_us", quic_conn_rtt_us(conn)));
-	gossip_on_conn_up(d->gossip, clock_mono_ms(), link->id, &remote,
-	    outbound);
+	gossip_on_conn_up(
+	    d->gossip, clock_mono_ms(), link->id, &remote, outbound);
 	publish_mark(d, link->id);
 	mesh_run_actions(d);
 }
@@ -220,8 +220,8 @@ close_text(enum quic_close_reason reason)
 }
 
 static void
-on_conn_down(struct link *link, struct quic_conn *conn,
-    enum quic_close_reason reason)
+on_conn_down(
+    struct link *link, struct quic_conn *conn, enum quic_close_reason reason)
 {
 	struct gossipd *d = link->daemon;
 	uint8_t id[ENDPOINT_ID_LEN];
@@ -246,8 +246,8 @@ on_conn_down(struct link *link, struct quic_conn *conn,
 }
 
 static void
-on_conn_closed(void *arg, struct quic_conn *conn,
-    enum quic_close_reason reason, const char *detail)
+on_conn_closed(void *arg, struct quic_conn *conn, enum quic_close_reason reason,
+    const char *detail)
 {
 	struct gossipd *d = arg;
 	struct link *link = quic_conn_data(conn);
@@ -349,8 +349,8 @@ mesh_tell_self(struct gossipd *d)
 	};
 
 	memcpy(self.announcement, d->announcement, sizeof(self.announcement));
-	memcpy(self.inference_key, d->inference_key,
-	    sizeof(self.inference_key));
+	memcpy(
+	    self.inference_key, d->inference_key, sizeof(self.inference_key));
 	gossip_on_self(d->gossip, clock_mono_ms(), &self);
 	mesh_run_actions(d);
 }
@@ -394,9 +394,9 @@ static void
 do_notice(struct gossipd *d, const struct gossip_action *a)
 {
 	struct link *link = mesh_find_link(d, a->id);
-	int r = link == NULL ? -ENOTCONN
-			     : control_notice(link, a->frame_kind, a->frame,
-				   a->frame_len);
+	int r = link == NULL
+	    ? -ENOTCONN
+	    : control_notice(link, a->frame_kind, a->frame, a->frame_len);
 
 	// Best effort by design: the others notice by themselves, later.
 	if (r < 0)
@@ -412,7 +412,8 @@ do_mesh_id(struct gossipd *d, const struct gossip_action *a)
 	(void)snprintf(d->mesh_id, sizeof(d->mesh_id), "%s", a->text);
 	r = state_store_mesh_id(d->mesh_id_fd, d->mesh_id);
 	if (r < 0)
-		LOG(LOG_WARNING, "mesh-id-not-stored", F("error", log_error(r)));
+		LOG(LOG_WARNING, "mesh-id-not-stored",
+		    F("error", log_error(r)));
 	publish_mesh_info(d);
 }
 
@@ -480,7 +481,7 @@ mesh_tick(struct gossipd *d, uint64_t now_ms)
 
 	control_expire(d, now_ms);
 	mesh_start_pending(d, now_ms);
-	HASH_ITER(hh, d->links, link, tmp) {
+	HASH_ITER (hh, d->links, link, tmp) {
 		struct pending_tunnel *p = TAILQ_FIRST(&link->pending);
 
 		if (p != NULL && p->deadline_ms <= now_ms)

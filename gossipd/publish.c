@@ -97,8 +97,8 @@ publish_peer(struct gossipd *d, const uint8_t *id)
 	update.unsigned_key = peer.has_unsigned_key ? peer.unsigned_key : NULL;
 	update.version = peer.version;
 	update.last_seen_ms = wall_time_of(peer.last_seen_ms);
-	update.n_models = peer.n_models < PEER_MODELS_MAX ? peer.n_models
-							  : PEER_MODELS_MAX;
+	update.n_models =
+	    peer.n_models < PEER_MODELS_MAX ? peer.n_models : PEER_MODELS_MAX;
 	for (size_t i = 0; i < update.n_models; i++)
 		models[i] = (struct proxyd_model){ peer.models[i].name,
 			peer.models[i].context_length };
@@ -114,7 +114,7 @@ publish_flush(struct gossipd *d)
 
 	if (d->proxyd == NULL)
 		return;
-	HASH_ITER(hh, d->dirty, dirty, tmp) {
+	HASH_ITER (hh, d->dirty, dirty, tmp) {
 		// Full: the marks that are left wait for the next tick.
 		if (publish_peer(d, dirty->id) < 0)
 			return;
@@ -163,5 +163,6 @@ publish_mesh_info(struct gossipd *d)
 	if (r == 0)
 		r = proxyd_mesh_info_send(d->proxyd, &info);
 	if (r < 0)
-		LOG(LOG_WARNING, "mesh-info-not-told", F("error", log_error(r)));
+		LOG(LOG_WARNING, "mesh-info-not-told",
+		    F("error", log_error(r)));
 }

@@ -3,8 +3,6 @@
 // new network socket, no process, no memory that is executable.
 #include "gossipd/gossipd.h"
 
-#include "common/sandbox.h"
-
 #include <sys/socket.h>
 
 // clang-format off

@@ -34,8 +34,8 @@ open_state_file(const char *dir, const char *name)
 
 	if (dir_fd < 0)
 		return dir_fd;
-	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
+	fd = openat(
+	    dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
@@ -154,7 +154,7 @@ state_own_addresses(const struct quic_addr *bound, struct quic_addr *ret,
 	// to everybody else.
 	for (int loopback = 0; loopback <= 1 && n == 0; loopback++)
 		for (struct ifaddrs *i = all; i != NULL && n < max;
-		    i = i->ifa_next)
+		     i = i->ifa_next)
 			if (is_announced(i, bound->sa.sa_family, loopback))
 				from_interface(i, bound, &ret[n++]);
 	freeifaddrs(all);
@@ -163,8 +163,7 @@ state_own_addresses(const struct quic_addr *bound, struct quic_addr *ret,
 }
 
 const char *
-state_address_text(const struct quic_addr *a,
-    char ret[static ADDRESS_TEXT_MAX])
+state_address_text(const struct quic_addr *a, char ret[static ADDRESS_TEXT_MAX])
 {
 	if (address_format(&a->sa, a->len, ret) < 0)
 		memcpy(ret, "?", 2);

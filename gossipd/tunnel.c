@@ -17,7 +17,7 @@ struct tunnel {
 	struct gstream base;
 	int fd; // owned
 	bool inbound;
-	bool fin_in; // the peer's FIN arrived
+	bool fin_in;  // the peer's FIN arrived
 	bool fin_out; // proxyd has finished its side
 	struct event *read_event, *write_event, *closed_event; // owned
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
@@ -255,6 +255,10 @@ tunnel_aborted(struct gstream *g)
 {
 	struct tunnel *t = (struct tunnel *)g;
 
+	// All came, and may still be on its way to proxyd; the peer only
+	// wants no more of us.
+	if (t->fin_in && !t->inbound)
+		return;
 	// The end without a mark is what tells proxyd; the stream's other
 	// direction is of no use to anybody now.
 	tunnel_abort(t);
@@ -285,12 +289,12 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 	t->base.link = link;
 	link->n_tunnels++;
 	t->fd = take_fd(&fd);
-	t->read_event = event_new(base, t->fd, EV_READ | EV_PERSIST,
-	    on_fd_readable, t);
-	t->write_event = event_new(base, t->fd, EV_WRITE | EV_PERSIST,
-	    on_fd_writable, t);
-	t->closed_event = event_new(base, t->fd,
-	    EV_CLOSED | EV_ET | EV_PERSIST, on_fd_closed, t);
+	t->read_event =
+	    event_new(base, t->fd, EV_READ | EV_PERSIST, on_fd_readable, t);
+	t->write_event =
+	    event_new(base, t->fd, EV_WRITE | EV_PERSIST, on_fd_writable, t);
+	t->closed_event = event_new(
+	    base, t->fd, EV_CLOSED | EV_ET | EV_PERSIST, on_fd_closed, t);
 	if (t->read_event == NULL || t->write_event == NULL ||
 	    t->closed_event == NULL || event_add(t->read_event, NULL) == -1 ||
 	    event_add(t->closed_event, NULL) == -1) {
