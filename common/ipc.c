@@ -136,6 +136,8 @@ ipc_receive(int fd, struct ipc_frame *ret)
 	ret->fd = -1;
 	ret->body_len = 0;
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n == -1 && errno == ECONNRESET)
+		return -EPIPE; // gone before it had read all of ours
 	if (n == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
 	// Take a passed descriptor first, so that every refusal closes it.
@@ -670,6 +672,8 @@ ipc_call_wait(struct ipc_peer *peer, uint16_t type,
 
 	r = ipc_call(peer, type, msg, -1, reply_type, deadline_ms, fn, arg,
 	    &id);
+	if (r < 0)
+		return r;
 	while (r == 0 && find_call(peer, id) != NULL) {
 		r = ipc_receive(peer->fd, &peer->frame);
 		if (r == 0)
@@ -679,5 +683,8 @@ ipc_call_wait(struct ipc_peer *peer, uint16_t type,
 	}
 	if (r < 0)
 		ipc_cancel(peer, id);
+	// Gone, or hostile: nothing more is read from it.
+	if (r < 0 && r != -ETIMEDOUT)
+		peer_close(peer, r);
 	return r;
 }
