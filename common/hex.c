@@ -37,6 +37,6 @@ hex_decode(const char *text, size_t len, uint8_t *ret, size_t n)
 	}
 	for (size_t i = 0; i < n; i++)
 		ret[i] = (uint8_t)(digit_value(text[2 * i]) << 4 |
-				   digit_value(text[2 * i + 1]));
+		    digit_value(text[2 * i + 1]));
 	return 0;
 }

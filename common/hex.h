@@ -15,7 +15,7 @@ MUST_CHECK int hex_decode(const char *text, size_t len, uint8_t *ret, size_t n);
 
 static inline void
 hex_endpoint_id(const uint8_t id[static ENDPOINT_ID_LEN],
-		char ret[static ENDPOINT_ID_HEX_LEN + 1])
+    char ret[static ENDPOINT_ID_HEX_LEN + 1])
 {
 	hex_encode(ret, id, ENDPOINT_ID_LEN);
 }
@@ -23,7 +23,7 @@ hex_endpoint_id(const uint8_t id[static ENDPOINT_ID_LEN],
 // The ten digits that people see.
 static inline void
 hex_endpoint_id_short(const uint8_t id[static ENDPOINT_ID_LEN],
-		      char ret[static 2 * ENDPOINT_ID_SHORT_LEN + 1])
+    char ret[static 2 * ENDPOINT_ID_SHORT_LEN + 1])
 {
 	hex_encode(ret, id, ENDPOINT_ID_SHORT_LEN);
 }

@@ -22,7 +22,7 @@ size_t b64_decoded_len(const uint8_t *text, size_t len);
 // Decode a whole text; ret may be the text itself.  *ret_len is exact.
 // -EILSEQ: foreign byte, white space, padding missing or in the middle,
 // unused bits not zero.  What ret points to is undefined then.
-MUST_CHECK int b64_decode(uint8_t *ret, const uint8_t *text, size_t len,
-			  size_t *ret_len);
+MUST_CHECK int b64_decode(
+    uint8_t *ret, const uint8_t *text, size_t len, size_t *ret_len);
 
 #endif

@@ -225,13 +225,13 @@ take_data(struct http_body *b, size_t len)
 }
 
 int
-http_body_read(struct http_body *b, const uint8_t *in, size_t len,
-	       struct http_piece *ret)
+http_body_read(
+    struct http_body *b, const uint8_t *in, size_t len, struct http_piece *ret)
 {
 	struct http_piece piece = { 0 };
 
 	while (!b->broken && piece.used < len && !is_in_data(b) &&
-	       b->state != HTTP_BODY_DONE) {
+	    b->state != HTTP_BODY_DONE) {
 		if (!step(b, in[piece.used]))
 			b->broken = true;
 		piece.used++;

@@ -58,8 +58,8 @@ struct http_piece {
 void http_body_init(struct http_body *, enum http_framing, uint64_t length);
 // Take at most one piece from the front of `in`.  used is 0 only when len is
 // 0 or the body is done.  -EBADMSG: bad chunk syntax or a limit; final.
-MUST_CHECK int http_body_read(struct http_body *, const uint8_t *in, size_t len,
-			      struct http_piece *ret);
+MUST_CHECK int http_body_read(
+    struct http_body *, const uint8_t *in, size_t len, struct http_piece *ret);
 // The connection ended.  0: the body is complete.  -EPIPE: it is not.
 MUST_CHECK int http_body_end(struct http_body *);
 

@@ -10,18 +10,36 @@
 enum { LENGTH_DIGITS_MAX = 18 };
 
 static const bool tchar[256] = {
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
-	['!'] = true,	      ['#'] = true,	    ['$'] = true,
-	['%'] = true,	      ['&'] = true,	    ['\''] = true,
-	['*'] = true,	      ['+'] = true,	    ['-'] = true,
-	['.'] = true,	      ['^'] = true,	    ['_'] = true,
-	['`'] = true,	      ['|'] = true,	    ['~'] = true,
+	['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['!'] = true,
+	['#'] = true,
+	['$'] = true,
+	['%'] = true,
+	['&'] = true,
+	['\''] = true,
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^'] = true,
+	['_'] = true,
+	['`'] = true,
+	['|'] = true,
+	['~'] = true,
 };
 
 static const bool host_char[256] = {
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
-	['.'] = true,	      ['_'] = true,	    ['~'] = true,
-	[':'] = true,	      ['['] = true,	    [']'] = true,
+	['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['.'] = true,
+	['_'] = true,
+	['~'] = true,
+	[':'] = true,
+	['['] = true,
+	[']'] = true,
 	['-'] = true,
 };
 
@@ -80,8 +98,8 @@ http_head_find(const uint8_t *bytes, size_t len, size_t *scanned, size_t *ret)
 	if (len > 0 && !tchar[bytes[0]] && bytes[0] != '\r')
 		return -EBADMSG;
 	while ((lf = look > *scanned
-			 ? memchr(bytes + *scanned, '\n', look - *scanned)
-			 : NULL) != NULL) {
+		       ? memchr(bytes + *scanned, '\n', look - *scanned)
+		       : NULL) != NULL) {
 		i = (size_t)(lf - bytes);
 		if (i == 0 || bytes[i - 1] != '\r')
 			return -EBADMSG;
@@ -99,9 +117,8 @@ struct http_refusal
 http_head_refusal(int error)
 {
 	if (error == -EMSGSIZE)
-		return (struct http_refusal){
-			431, "Request header is larger than 32 KiB"
-		};
+		return (struct http_refusal){ 431,
+			"Request header is larger than 32 KiB" };
 	return (struct http_refusal){ 400, "Malformed HTTP header" };
 }
 
@@ -145,8 +162,8 @@ trim(struct slice s)
 }
 
 static int
-parse_fields(struct cursor *c, struct http_fields *ret,
-	     struct http_refusal *why)
+parse_fields(
+    struct cursor *c, struct http_fields *ret, struct http_refusal *why)
 {
 	struct http_field *f;
 	struct slice line;
@@ -165,8 +182,8 @@ parse_fields(struct cursor *c, struct http_fields *ret,
 			return refuse(why, 400, "Malformed header field name");
 		f->value = trim(line);
 		if (!http_is_field_value(f->value))
-			return refuse(why, 400,
-				      "Control character in a header field");
+			return refuse(
+			    why, 400, "Control character in a header field");
 	}
 	return refuse(why, 400, "Malformed HTTP header");
 }
@@ -184,7 +201,7 @@ http_fields_find(const struct http_fields *fields, const char *name)
 // Set *ret to the only field of that name, or NULL; false: there are more.
 static bool
 find_once(const struct http_fields *fields, const char *name,
-	  const struct http_field **ret)
+    const struct http_field **ret)
 {
 	*ret = NULL;
 	for (size_t i = 0; i < fields->n; i++) {
@@ -212,8 +229,8 @@ take_element(struct slice *list, struct slice *ret)
 }
 
 bool
-http_fields_list_has(const struct http_fields *fields, const char *name,
-		     struct slice token)
+http_fields_list_has(
+    const struct http_fields *fields, const char *name, struct slice token)
 {
 	struct slice list, element;
 
@@ -253,8 +270,8 @@ wants_keep_alive(const struct http_fields *fields, int minor)
 {
 	if (http_fields_list_has(fields, "connection", slice_of("close")))
 		return false;
-	return minor == 1 || http_fields_list_has(fields, "connection",
-						  slice_of("keep-alive"));
+	return minor == 1 ||
+	    http_fields_list_has(fields, "connection", slice_of("keep-alive"));
 }
 
 static bool
@@ -277,8 +294,7 @@ parse_length(struct slice text, uint64_t *ret)
 // when no field says how the body is framed.
 static int
 parse_framing(const struct http_fields *fields, int minor,
-	      enum http_framing *ret, uint64_t *ret_length,
-	      struct http_refusal *why)
+    enum http_framing *ret, uint64_t *ret_length, struct http_refusal *why)
 {
 	const struct http_field *coding, *length;
 
@@ -286,15 +302,15 @@ parse_framing(const struct http_fields *fields, int minor,
 	    !find_once(fields, "content-length", &length))
 		return refuse(why, 400, "Body framing is given more than once");
 	if (coding != NULL && length != NULL)
-		return refuse(why, 400,
-			      "Both Content-Length and Transfer-Encoding");
+		return refuse(
+		    why, 400, "Both Content-Length and Transfer-Encoding");
 	if (coding != NULL) {
 		if (!slice_is_nocase(coding->value, "chunked"))
-			return refuse(why, 501,
-				      "Transfer-Encoding must be chunked");
+			return refuse(
+			    why, 501, "Transfer-Encoding must be chunked");
 		if (minor == 0)
-			return refuse(why, 400,
-				      "Transfer-Encoding in HTTP/1.0");
+			return refuse(
+			    why, 400, "Transfer-Encoding in HTTP/1.0");
 		*ret = HTTP_BODY_CHUNKED;
 	}
 	if (length != NULL) {
@@ -314,15 +330,18 @@ parse_version(struct slice text)
 		return 1;
 	if (slice_is(text, "HTTP/1.0"))
 		return 0;
-	if (text.len >= 6 && memcmp(text.at, "HTTP/", 5) == 0 &&
-	    text.at[5] >= '0' && text.at[5] <= '9')
-		return -1;
-	return -2;
+	if (text.len < 6 || memcmp(text.at, "HTTP/", 5) != 0)
+		return -2;
+	for (size_t i = 5; i < text.len; i++) {
+		if (text.at[i] != '.' && (text.at[i] < '0' || text.at[i] > '9'))
+			return -2;
+	}
+	return -1;
 }
 
 static int
-parse_request_line(struct cursor *c, struct http_request *ret,
-		   struct http_refusal *why)
+parse_request_line(
+    struct cursor *c, struct http_request *ret, struct http_refusal *why)
 {
 	static const char malformed[] = "Malformed request line";
 	struct slice line, rest;
@@ -360,8 +379,8 @@ parse_host(struct http_request *r, unsigned flags, struct http_refusal *why)
 		return refuse(why, 400, "More than one Host field");
 	if (host == NULL)
 		return (flags & HTTP_HOST_OPTIONAL) != 0
-			   ? 0
-			   : refuse(why, 400, "Host field is missing");
+		    ? 0
+		    : refuse(why, 400, "Host field is missing");
 	if (host->value.len == 0 || !is_all(host->value, host_char))
 		return refuse(why, 400, "Malformed Host field");
 	r->host = host->value;
@@ -388,7 +407,7 @@ parse_expect(struct http_request *r, struct http_refusal *why)
 
 int
 http_request_parse(const uint8_t *head, size_t len, unsigned flags,
-		   struct http_request *ret, struct http_refusal *ret_why)
+    struct http_request *ret, struct http_refusal *ret_why)
 {
 	struct cursor c = { (const char *)head, (const char *)head + len };
 	int r;
@@ -400,7 +419,7 @@ http_request_parse(const uint8_t *head, size_t len, unsigned flags,
 	ret->framing = HTTP_BODY_NONE;
 	ret->length = 0;
 	if ((r = parse_framing(&ret->fields, ret->minor, &ret->framing,
-			       &ret->length, ret_why)) < 0 ||
+		 &ret->length, ret_why)) < 0 ||
 	    (r = parse_expect(ret, ret_why)) < 0)
 		return r;
 	if (!connection_is_well_formed(&ret->fields))
@@ -410,8 +429,8 @@ http_request_parse(const uint8_t *head, size_t len, unsigned flags,
 }
 
 static int
-parse_status_line(struct cursor *c, struct http_response *ret,
-		  struct http_refusal *why)
+parse_status_line(
+    struct cursor *c, struct http_response *ret, struct http_refusal *why)
 {
 	static const char malformed[] = "Malformed status line";
 	struct slice line, version, code;
@@ -431,7 +450,7 @@ parse_status_line(struct cursor *c, struct http_response *ret,
 	    code.at[2] > '9' || !http_is_field_value(line))
 		return refuse(why, 400, malformed);
 	ret->status = (code.at[0] - '0') * 100 + (code.at[1] - '0') * 10 +
-		      (code.at[2] - '0');
+	    (code.at[2] - '0');
 	// We never ask for another protocol.
 	if (ret->status == 101)
 		return refuse(why, 400, "Unexpected change of protocol");
@@ -444,7 +463,7 @@ static void
 drop_body(struct http_response *r, bool to_head)
 {
 	bool announced = r->framing == HTTP_BODY_CHUNKED ||
-			 (r->framing == HTTP_BODY_LENGTH && r->length > 0);
+	    (r->framing == HTTP_BODY_LENGTH && r->length > 0);
 
 	if (announced && !to_head && r->status != 304)
 		r->keep_alive = false;
@@ -454,7 +473,7 @@ drop_body(struct http_response *r, bool to_head)
 
 int
 http_response_parse(const uint8_t *head, size_t len, bool to_head,
-		    struct http_response *ret, struct http_refusal *ret_why)
+    struct http_response *ret, struct http_refusal *ret_why)
 {
 	struct cursor c = { (const char *)head, (const char *)head + len };
 	int r;
@@ -465,7 +484,7 @@ http_response_parse(const uint8_t *head, size_t len, bool to_head,
 	ret->framing = HTTP_BODY_UNTIL_CLOSE;
 	ret->length = 0;
 	if ((r = parse_framing(&ret->fields, ret->minor, &ret->framing,
-			       &ret->length, ret_why)) < 0)
+		 &ret->length, ret_why)) < 0)
 		return r;
 	if (!connection_is_well_formed(&ret->fields))
 		return refuse(ret_why, 400, "Malformed Connection field");

@@ -73,28 +73,26 @@ struct http_refusal {
 // *scanned starts at 0 and is kept between calls.  0: the head is the first
 // *ret bytes.  -EAGAIN: read more.  -EBADMSG: refused already (400: bare LF or
 // a first byte that no message starts with).  -EMSGSIZE: too large (431).
-MUST_CHECK int http_head_find(const uint8_t *bytes, size_t len, size_t *scanned,
-			      size_t *ret);
+MUST_CHECK int http_head_find(
+    const uint8_t *bytes, size_t len, size_t *scanned, size_t *ret);
 // The refusal that belongs to -EBADMSG or -EMSGSIZE of http_head_find().
 struct http_refusal http_head_refusal(int error);
 
 // head: what http_head_find() delimited.  -EBADMSG: see *ret_why.
 // *ret may have been written in part after an error.
 MUST_CHECK int http_request_parse(const uint8_t *head, size_t len,
-				  unsigned flags, struct http_request *ret,
-				  struct http_refusal *ret_why);
+    unsigned flags, struct http_request *ret, struct http_refusal *ret_why);
 // to_head: the request was a HEAD.  A 1xx response (framing none) is to be
 // skipped by the caller, a bounded number of times.
 MUST_CHECK int http_response_parse(const uint8_t *head, size_t len,
-				   bool to_head, struct http_response *ret,
-				   struct http_refusal *ret_why);
+    bool to_head, struct http_response *ret, struct http_refusal *ret_why);
 
 // The first field of that name (case ignored), or NULL.
-const struct http_field *http_fields_find(const struct http_fields *,
-					  const char *name);
+const struct http_field *http_fields_find(
+    const struct http_fields *, const char *name);
 // Does the comma-separated list in any field `name` hold `token`?
-bool http_fields_list_has(const struct http_fields *, const char *name,
-			  struct slice token);
+bool http_fields_list_has(
+    const struct http_fields *, const char *name, struct slice token);
 
 // RFC 9110 section 5.6.2.
 bool http_is_token(struct slice);

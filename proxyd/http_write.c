@@ -10,33 +10,19 @@
 #include <stdio.h>
 
 // Of one connection, or said anew by us.
-static const char *const never_passed[] = { "connection",
-					    "keep-alive",
-					    "proxy-connection",
-					    "proxy-authenticate",
-					    "proxy-authentication-info",
-					    "proxy-authorization",
-					    "te",
-					    "trailer",
-					    "transfer-encoding",
-					    "upgrade",
-					    "http2-settings",
-					    "content-length",
-					    "expect",
-					    "host",
-					    NULL };
-static const char *const credentials[] = { "authorization", "cookie",
-					   "cookie2",	    "x-api-key",
-					   "api-key",	    NULL };
-static const char *const set_cookie[] = {
-	"set-cookie",	       "set-cookie2",	  "www-authenticate",
-	"authentication-info", "clear-site-data", NULL
-};
+static const char *const never_passed[] = { "connection", "keep-alive",
+	"proxy-connection", "proxy-authenticate", "proxy-authentication-info",
+	"proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
+	"http2-settings", "content-length", "expect", "host", NULL };
+static const char *const credentials[] = { "authorization", "cookie", "cookie2",
+	"x-api-key", "api-key", NULL };
+static const char *const set_cookie[] = { "set-cookie", "set-cookie2",
+	"www-authenticate", "authentication-info", "clear-site-data", NULL };
 static const char *const cors[] = { "origin", "referer", NULL };
 static const char *const forwarded[] = { "forwarded", "via", "x-real-ip",
-					 NULL };
+	NULL };
 static const char *const essential[] = { "content-type", "content-encoding",
-					 "accept", NULL };
+	"accept", NULL };
 
 static bool
 is_one_of(struct slice name, const char *const *list)
@@ -65,7 +51,7 @@ is_dropped_by_flag(struct slice name, unsigned drop)
 		return true;
 	if ((drop & HTTP_DROP_CORS) != 0 &&
 	    (is_one_of(name, cors) || has_prefix(name, "sec-") ||
-	     has_prefix(name, "access-control-")))
+		has_prefix(name, "access-control-")))
 		return true;
 	if ((drop & HTTP_DROP_MESHLLM) != 0 && has_prefix(name, "x-meshllm-"))
 		return true;
@@ -73,7 +59,7 @@ is_dropped_by_flag(struct slice name, unsigned drop)
 	    (is_one_of(name, forwarded) || has_prefix(name, "x-forwarded-")))
 		return true;
 	return (drop & HTTP_DROP_EVERYTHING) != 0 &&
-	       !is_one_of(name, essential);
+	    !is_one_of(name, essential);
 }
 
 static bool
@@ -108,7 +94,7 @@ put_field(struct buf *out, struct slice name, struct slice value)
 
 static int
 put_passed(struct buf *out, const struct http_fields *fields,
-	   const struct http_rewrite *how)
+    const struct http_rewrite *how)
 {
 	const struct http_field *f;
 	int r;
@@ -139,13 +125,13 @@ put_ours(struct buf *out, const struct http_rewrite *how)
 		if (is_one_of(slice_of(how->set[i].name), never_passed))
 			return -EINVAL;
 		if ((r = put_field(out, slice_of(how->set[i].name),
-				   slice_of(how->set[i].value))) < 0)
+			 slice_of(how->set[i].value))) < 0)
 			return r;
 	}
 	if (how->framing == HTTP_BODY_LENGTH) {
 		(void)snprintf(length, sizeof(length),
-			       "Content-Length: %llu\r\n",
-			       (unsigned long long)how->length);
+		    "Content-Length: %llu\r\n",
+		    (unsigned long long)how->length);
 		if ((r = put(out, length)) < 0)
 			return r;
 	}
@@ -170,7 +156,7 @@ is_target(struct slice target)
 
 static int
 put_request(struct buf *out, const struct http_request *request,
-	    const struct http_rewrite *how)
+    const struct http_rewrite *how)
 {
 	struct slice target =
 	    how->target.at != NULL ? how->target : request->target;
@@ -197,7 +183,7 @@ put_request(struct buf *out, const struct http_request *request,
 
 int
 http_write_request(struct buf *out, const struct http_request *request,
-		   const struct http_rewrite *how)
+    const struct http_rewrite *how)
 {
 	size_t before = buf_len(out);
 	int r = put_request(out, request, how);
@@ -247,7 +233,7 @@ reason_of(int status)
 
 static int
 put_response(struct buf *out, int status, const struct http_fields *fields,
-	     const struct http_rewrite *how)
+    const struct http_rewrite *how)
 {
 	char line[80];
 	int r;
@@ -255,7 +241,7 @@ put_response(struct buf *out, int status, const struct http_fields *fields,
 	if (status < 100 || status > 599)
 		return -EINVAL;
 	(void)snprintf(line, sizeof(line), "HTTP/1.1 %d %s\r\n", status,
-		       reason_of(status));
+	    reason_of(status));
 	if ((r = put(out, line)) < 0)
 		return r;
 	if (fields != NULL && (r = put_passed(out, fields, how)) < 0)
@@ -265,7 +251,7 @@ put_response(struct buf *out, int status, const struct http_fields *fields,
 
 int
 http_write_response(struct buf *out, const struct http_response *response,
-		    const struct http_rewrite *how)
+    const struct http_rewrite *how)
 {
 	size_t before = buf_len(out);
 	int r = put_response(out, response->status, &response->fields, how);

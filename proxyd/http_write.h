@@ -45,13 +45,12 @@ struct http_rewrite {
 // Append the head to *out.  -EINVAL: a part of `how` does not fit into a
 // field.  -EMSGSIZE, -ENOMEM as buf_append().  *out is as before on error.
 MUST_CHECK int http_write_request(struct buf *out, const struct http_request *,
-				  const struct http_rewrite *how);
+    const struct http_rewrite *how);
 MUST_CHECK int http_write_response(struct buf *out,
-				   const struct http_response *,
-				   const struct http_rewrite *how);
+    const struct http_response *, const struct http_rewrite *how);
 // A response head of our own making.
-MUST_CHECK int http_write_status(struct buf *out, int status,
-				 const struct http_rewrite *how);
+MUST_CHECK int http_write_status(
+    struct buf *out, int status, const struct http_rewrite *how);
 
 // Our own chunks: head, data, HTTP_CHUNK_END; after the last HTTP_LAST_CHUNK.
 #define HTTP_CHUNK_END "\r\n"

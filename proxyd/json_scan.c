@@ -102,7 +102,7 @@ static bool
 key_is(const struct json_scan *s, const char *name)
 {
 	return s->key_len == strlen(name) &&
-	       memcmp(s->key_text, name, s->key_len) == 0;
+	    memcmp(s->key_text, name, s->key_len) == 0;
 }
 
 static bool
@@ -218,8 +218,8 @@ step_structure(struct json_scan *s, uint8_t c)
 	switch (s->state) {
 	case S_START:
 		return c == '{'
-			   ? open_bracket(s, false)
-			   : refuse(s, "The request body is not a JSON object");
+		    ? open_bracket(s, false)
+		    : refuse(s, "The request body is not a JSON object");
 	case S_KEY_OR_END:
 		if (c == '}')
 			return close_bracket(s, c);

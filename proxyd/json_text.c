@@ -13,8 +13,9 @@
 void
 json_text_skip_space(struct json_text *t)
 {
-	while (t->at < t->end && (*t->at == ' ' || *t->at == '\t' ||
-				  *t->at == '\n' || *t->at == '\r'))
+	while (t->at < t->end &&
+	    (*t->at == ' ' || *t->at == '\t' || *t->at == '\n' ||
+		*t->at == '\r'))
 		t->at++;
 }
 
@@ -205,8 +206,6 @@ skip_literal(struct json_text *t, const char *text)
 	return 0;
 }
 
-static int skip_value(struct json_text *t, int depth);
-
 static int
 skip_members(struct json_text *t, char close, int depth)
 {
@@ -223,14 +222,14 @@ skip_members(struct json_text *t, char close, int depth)
 			if (!json_text_take(t, ':'))
 				return -EBADMSG;
 		}
-		if ((r = skip_value(t, depth)) < 0)
+		if ((r = json_text_skip(t, depth)) < 0)
 			return r;
 	} while (json_text_take(t, ','));
 	return json_text_take(t, close) ? 0 : -EBADMSG;
 }
 
-static int
-skip_value(struct json_text *t, int depth)
+int
+json_text_skip(struct json_text *t, int depth)
 {
 	uint8_t *text;
 	size_t len;
@@ -255,12 +254,6 @@ skip_value(struct json_text *t, int depth)
 	default:
 		return skip_number(t);
 	}
-}
-
-int
-json_text_skip(struct json_text *t)
-{
-	return skip_value(t, 1);
 }
 
 // The escaped form of one ASCII character; its length.

@@ -22,10 +22,11 @@ void json_text_skip_space(struct json_text *);
 // Skip white space and, if it comes next, the character c.
 bool json_text_take(struct json_text *, char c);
 // A string; *ret points to its unescaped UTF-8 inside the text.  -EBADMSG.
-MUST_CHECK int json_text_string(struct json_text *, uint8_t **ret,
-				size_t *ret_len);
-// Any value, checked and skipped.  -EBADMSG.
-MUST_CHECK int json_text_skip(struct json_text *);
+MUST_CHECK int json_text_string(
+    struct json_text *, uint8_t **ret, size_t *ret_len);
+// Any value, checked and skipped; depth: brackets that are open around it.
+// -EBADMSG.
+MUST_CHECK int json_text_skip(struct json_text *, int depth);
 
 // Write text as the inside of a JSON string; what is not UTF-8 becomes
 // U+FFFD.  Stops before a character that does not fit; returns the length.

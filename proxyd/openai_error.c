@@ -43,15 +43,15 @@ put_string(char *ret, size_t at, const char *text, size_t most)
 	if (text == NULL)
 		return put(ret, at, "null");
 	ret[at++] = '"';
-	at += json_escape((uint8_t *)ret + at, 6 * most, text,
-			  strnlen(text, most));
+	at += json_escape(
+	    (uint8_t *)ret + at, 6 * most, text, strnlen(text, most));
 	ret[at++] = '"';
 	return at;
 }
 
 size_t
-openai_error_body(const struct openai_error *e,
-		  char ret[static OPENAI_ERROR_MAX])
+openai_error_body(
+    const struct openai_error *e, char ret[static OPENAI_ERROR_MAX])
 {
 	const char *type =
 	    e->type != NULL ? e->type : openai_error_type(e->status);
@@ -69,8 +69,8 @@ openai_error_body(const struct openai_error *e,
 }
 
 size_t
-openai_error_event(const struct openai_error *e,
-		   char ret[static OPENAI_ERROR_MAX])
+openai_error_event(
+    const struct openai_error *e, char ret[static OPENAI_ERROR_MAX])
 {
 	static const char prefix[] = "data: ";
 	size_t n;

@@ -21,10 +21,10 @@ enum {
 const char *openai_error_type(int status);
 // {"error":{"message":...,"type":...,"param":...,"code":...}}; always fits.
 // Any bytes are escaped correctly; invalid UTF-8 becomes U+FFFD.  No NUL.
-size_t openai_error_body(const struct openai_error *,
-			 char ret[static OPENAI_ERROR_MAX]);
+size_t openai_error_body(
+    const struct openai_error *, char ret[static OPENAI_ERROR_MAX]);
 // The same as one event of a stream: "data: {...}\n\n".
-size_t openai_error_event(const struct openai_error *,
-			  char ret[static OPENAI_ERROR_MAX]);
+size_t openai_error_event(
+    const struct openai_error *, char ret[static OPENAI_ERROR_MAX]);
 
 #endif

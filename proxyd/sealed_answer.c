@@ -19,8 +19,8 @@ const uint8_t sealed_end_mark[SEALED_END_LEN] = { 0, 0, 0, 0 };
 
 void
 sealed_answer_init(struct sealed_answer *a,
-		   const uint8_t host_key[static INFERENCE_KEY_LEN],
-		   const uint8_t request_key[static REQUEST_KEY_LEN])
+    const uint8_t host_key[static INFERENCE_KEY_LEN],
+    const uint8_t request_key[static REQUEST_KEY_LEN])
 {
 	*a = (struct sealed_answer){ 0 };
 	memcpy(a->host_key, host_key, sizeof(a->host_key));
@@ -75,7 +75,7 @@ read_length(struct sealed_answer *a, size_t *ret)
 	if (buf_len(&a->in) < 4)
 		return -EAGAIN;
 	length = (size_t)at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 |
-		 (size_t)at[3] << 24;
+	    (size_t)at[3] << 24;
 	if (length == 0) {
 		a->done = true;
 		return -EAGAIN;
@@ -150,8 +150,8 @@ sealed_answer_done(struct sealed_answer *a)
 // one request, whose nonce is 24 random bytes: 16 random bytes a stream and a
 // counter are as good as 24 random bytes a chunk, without a system call.
 void
-sealed_writer_init(struct sealed_writer *w,
-		   const uint8_t request_key[static REQUEST_KEY_LEN])
+sealed_writer_init(
+    struct sealed_writer *w, const uint8_t request_key[static REQUEST_KEY_LEN])
 {
 	memcpy(w->key, request_key, sizeof(w->key));
 	randombytes_buf(w->nonce, SEALED_NONCE_LEN - 8);
@@ -160,7 +160,7 @@ sealed_writer_init(struct sealed_writer *w,
 
 void
 sealed_writer_header(const uint8_t host_key[static INFERENCE_KEY_LEN],
-		     uint8_t ret[static SEALED_ANSWER_HEADER_LEN])
+    uint8_t ret[static SEALED_ANSWER_HEADER_LEN])
 {
 	ret[0] = SEALED_MARK;
 	memcpy(ret + 1, host_key, INFERENCE_KEY_LEN);
@@ -177,8 +177,8 @@ sealed_writer_seal(struct sealed_writer *w, uint8_t *block, size_t n)
 		block[i] = (uint8_t)(length >> 8 * i);
 	memcpy(block + 4, w->nonce, SEALED_NONCE_LEN);
 	(void)crypto_secretbox_detached(text, block + 4 + SEALED_NONCE_LEN,
-					text, n, w->nonce,
-					w->key); // cannot fail
+	    text, n, w->nonce,
+	    w->key); // cannot fail
 	sodium_increment(w->nonce + SEALED_NONCE_LEN - 8, 8);
 	return 4 + length;
 }

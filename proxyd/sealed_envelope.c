@@ -38,8 +38,8 @@ sealed_envelope_init(struct sealed_envelope *e, size_t max)
 }
 
 int
-sealed_envelope_reserve(struct sealed_envelope *e, size_t n, uint8_t **ret,
-			size_t *ret_size)
+sealed_envelope_reserve(
+    struct sealed_envelope *e, size_t n, uint8_t **ret, size_t *ret_size)
 {
 	size_t left = e->in.max - buf_len(&e->in);
 	int r;
@@ -95,7 +95,7 @@ read_member(struct json_text *t, struct text found[static N_MEMBERS])
 	if (!json_text_take(t, ':'))
 		return -EBADMSG;
 	if (m == N_MEMBERS)
-		return json_text_skip(t);
+		return json_text_skip(t, 1);
 	if (found[m].at != NULL)
 		return -EBADMSG;
 	return json_text_string(t, &found[m].at, &found[m].len);
@@ -143,22 +143,23 @@ int
 sealed_envelope_parse(struct sealed_envelope *e)
 {
 	struct text found[N_MEMBERS] = { 0 };
-	struct json_text t = { buf_data(&e->in),
-			       buf_data(&e->in) + buf_len(&e->in) };
+	struct json_text t;
 	int r;
 
 	assert(!e->parsed);
 	if (buf_len(&e->in) == e->in.max)
 		return refuse(e, SEALED_STAGE_SIZE);
-	if (buf_len(&e->in) == 0 || *t.at++ != SEALED_MARK)
+	if (buf_len(&e->in) == 0 || *buf_data(&e->in) != SEALED_MARK)
 		return refuse(e, SEALED_STAGE_MARK);
+	t.at = buf_data(&e->in) + 1;
+	t.end = buf_data(&e->in) + buf_len(&e->in);
 	if (read_object(&t, found) < 0)
 		return refuse(e, SEALED_STAGE_JSON);
 	if ((r = decode_key(e, &found[EPHEMERAL_KEY])) < 0)
 		return r;
 	e->ciphertext = found[CIPHERTEXT].at;
 	if (b64_decode(e->ciphertext, e->ciphertext, found[CIPHERTEXT].len,
-		       &e->ciphertext_len) < 0)
+		&e->ciphertext_len) < 0)
 		return refuse(e, SEALED_STAGE_BASE64);
 	e->parsed = true;
 	return 0;
@@ -172,8 +173,8 @@ sealed_envelope_key_is_zero(const struct sealed_envelope *e)
 
 int
 sealed_envelope_open(struct sealed_envelope *e,
-		     const uint8_t request_key[static REQUEST_KEY_LEN],
-		     uint8_t **ret, size_t *ret_len)
+    const uint8_t request_key[static REQUEST_KEY_LEN], uint8_t **ret,
+    size_t *ret_len)
 {
 	uint8_t *mac, *box;
 	size_t len;
@@ -185,8 +186,8 @@ sealed_envelope_open(struct sealed_envelope *e,
 	box = mac + SEALED_MAC_LEN;
 	len = e->ciphertext_len - SEALED_NONCE_LEN - SEALED_MAC_LEN;
 	// It authenticates before it writes.
-	if (crypto_secretbox_open_detached(box, box, mac, len, e->ciphertext,
-					   request_key) != 0)
+	if (crypto_secretbox_open_detached(
+		box, box, mac, len, e->ciphertext, request_key) != 0)
 		return refuse(e, SEALED_STAGE_DECRYPT);
 	e->stage = SEALED_STAGE_NONE;
 	e->parsed = false; // not to be opened twice

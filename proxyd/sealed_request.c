@@ -29,18 +29,17 @@ put_text(struct sealed_request *s, const char *text)
 
 // At most 6 * MODEL_NAME_MAX + 44 bytes vary; the rest is below 100.
 static void
-make_head(struct sealed_request *s, struct slice model,
-	  const uint8_t *ephemeral_key)
+make_head(
+    struct sealed_request *s, struct slice model, const uint8_t *ephemeral_key)
 {
 	static_assert(SEALED_HEAD_MAX > 6 * MODEL_NAME_MAX + 44 + 100,
-		      "the head of an envelope fits");
+	    "the head of an envelope fits");
 
 	s->head[0] = SEALED_MARK;
 	s->head_len = 1;
 	put_text(s, "{\"model\":\"");
-	s->head_len +=
-	    json_escape(s->head + s->head_len, SEALED_HEAD_MAX - s->head_len,
-			model.at, model.len);
+	s->head_len += json_escape(s->head + s->head_len,
+	    SEALED_HEAD_MAX - s->head_len, model.at, model.len);
 	put_text(s, "\",\"ephemeral_public_key\":\"");
 	b64_encode(s->head + s->head_len, ephemeral_key, INFERENCE_KEY_LEN);
 	s->head_len += b64_encoded_len(INFERENCE_KEY_LEN);
@@ -54,16 +53,25 @@ box_len(const struct sealed_request *s)
 	return sizeof(s->nonce_mac) + buf_len(s->body);
 }
 
+// An empty buffer may hold no memory at all.
+static uint8_t *
+body_bytes(const struct sealed_request *s)
+{
+	static uint8_t none;
+
+	return buf_len(s->body) == 0 ? &none : buf_data(s->body);
+}
+
 int
 sealed_request_init(struct sealed_request *s, struct buf *body,
-		    struct slice model,
-		    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
-		    const uint8_t request_key[static REQUEST_KEY_LEN])
+    struct slice model, const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t request_key[static REQUEST_KEY_LEN])
 {
 	size_t len = buf_len(body);
 
 	*s = (struct sealed_request){ .body = body };
-	if (model.len > MODEL_NAME_MAX || !utf8_is_valid(model.at, model.len))
+	if (model.len > MODEL_NAME_MAX || !utf8_is_valid(model.at, model.len) ||
+	    (model.len > 0 && memchr(model.at, '\0', model.len) != NULL))
 		return -EINVAL;
 	if (len > SEALED_ENVELOPE_MAX)
 		return -EMSGSIZE;
@@ -73,10 +81,10 @@ sealed_request_init(struct sealed_request *s, struct buf *body,
 		return -EMSGSIZE;
 	memcpy(s->key, request_key, sizeof(s->key));
 	randombytes_buf(s->nonce_mac, SEALED_NONCE_LEN);
-	(void)crypto_secretbox_detached(
-	    buf_data(body), s->nonce_mac + SEALED_NONCE_LEN, buf_data(body),
-	    len, s->nonce_mac,
-	    s->key); // the same box as crypto_box_afternm; it cannot fail
+	// The same box as crypto_box_afternm; it cannot fail.
+	(void)crypto_secretbox_detached(body_bytes(s),
+	    s->nonce_mac + SEALED_NONCE_LEN, body_bytes(s), len, s->nonce_mac,
+	    s->key);
 	s->sealed = true;
 	return 0;
 }
@@ -89,15 +97,15 @@ box_group(const struct sealed_request *s, size_t at, uint8_t ret[static 3])
 
 	for (; n < 3 && at + n < box_len(s); n++)
 		ret[n] = at + n < sizeof(s->nonce_mac)
-			     ? s->nonce_mac[at + n]
-			     : buf_data(s->body)[at + n - sizeof(s->nonce_mac)];
+		    ? s->nonce_mac[at + n]
+		    : buf_data(s->body)[at + n - sizeof(s->nonce_mac)];
 	return n;
 }
 
 // Whole groups straight from the body, as many as fit; 0: not possible here.
 static size_t
-encode_bulk(const struct sealed_request *s, size_t at, uint8_t *ret,
-	    size_t size)
+encode_bulk(
+    const struct sealed_request *s, size_t at, uint8_t *ret, size_t size)
 {
 	size_t n = size / 4 * 3;
 
@@ -111,8 +119,8 @@ encode_bulk(const struct sealed_request *s, size_t at, uint8_t *ret,
 
 // Base64 text from its offset `at` on; returns how much was written.
 static size_t
-encode_some(const struct sealed_request *s, size_t at, uint8_t *ret,
-	    size_t size)
+encode_some(
+    const struct sealed_request *s, size_t at, uint8_t *ret, size_t size)
 {
 	uint8_t group[3], text[4];
 	size_t n = 0, skip = at % 4;
@@ -145,13 +153,13 @@ sealed_request_next(struct sealed_request *s, uint8_t *ret, size_t size)
 	while (done < size && s->sent < s->total) {
 		if (s->sent < s->head_len)
 			n = copy_some(ret + done, size - done, s->head,
-				      s->head_len, s->sent);
+			    s->head_len, s->sent);
 		else if (s->sent < tail_at)
-			n = encode_some(s, s->sent - s->head_len, ret + done,
-					size - done);
+			n = encode_some(
+			    s, s->sent - s->head_len, ret + done, size - done);
 		else
 			n = copy_some(ret + done, size - done, tail, TAIL_LEN,
-				      s->sent - tail_at);
+			    s->sent - tail_at);
 		s->sent += n;
 		done += n;
 	}
@@ -174,13 +182,13 @@ sealed_request_back(struct sealed_request *s, size_t n)
 int
 sealed_request_unseal(struct sealed_request *s)
 {
-	uint8_t *body = buf_data(s->body);
+	uint8_t *body = body_bytes(s);
 	int r;
 
 	assert(s->sealed);
-	r = crypto_secretbox_open_detached(
-	    body, body, s->nonce_mac + SEALED_NONCE_LEN, buf_len(s->body),
-	    s->nonce_mac, s->key);
+	r = crypto_secretbox_open_detached(body, body,
+	    s->nonce_mac + SEALED_NONCE_LEN, buf_len(s->body), s->nonce_mac,
+	    s->key);
 	sealed_request_done(s);
 	return r == 0 ? 0 : -EBADMSG;
 }

@@ -47,13 +47,11 @@ struct sealed_request {
 };
 
 // Seal body in place under a random nonce.  The caller must not touch body
-// until _unseal or _done.  -EINVAL: the model is no UTF-8 or too long;
-// -EMSGSIZE: the envelope would exceed SEALED_ENVELOPE_MAX.
-MUST_CHECK int
-sealed_request_init(struct sealed_request *, struct buf *body,
-		    struct slice model,
-		    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
-		    const uint8_t request_key[static REQUEST_KEY_LEN]);
+// until _unseal or _done.  -EINVAL: the model is no UTF-8, too long or
+// holds a NUL.  -EMSGSIZE: the envelope would exceed SEALED_ENVELOPE_MAX.
+MUST_CHECK int sealed_request_init(struct sealed_request *, struct buf *body,
+    struct slice model, const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t request_key[static REQUEST_KEY_LEN]);
 // The next bytes of the wire form, as many as fit; 0: all were handed out
 // (then shutdown(SHUT_WR): the host begins only then).
 size_t sealed_request_next(struct sealed_request *, uint8_t *ret, size_t size);
@@ -81,12 +79,12 @@ struct sealed_answer {
 
 // host_key: the proven key that the request was sealed to.
 void sealed_answer_init(struct sealed_answer *,
-			const uint8_t host_key[static INFERENCE_KEY_LEN],
-			const uint8_t request_key[static REQUEST_KEY_LEN]);
+    const uint8_t host_key[static INFERENCE_KEY_LEN],
+    const uint8_t request_key[static REQUEST_KEY_LEN]);
 // Room to read the next n bytes of the tunnel into, then how many came.
 // Ends the slice of the last _next().  -ENOMEM, -EMSGSIZE.
-MUST_CHECK int sealed_answer_reserve(struct sealed_answer *, size_t n,
-				     uint8_t **ret);
+MUST_CHECK int sealed_answer_reserve(
+    struct sealed_answer *, size_t n, uint8_t **ret);
 void sealed_answer_commit(struct sealed_answer *, size_t n);
 // The next opened chunk (len may be 0), valid until the next call.
 //  -EAGAIN  read more; when `done` is set nothing more will come
@@ -94,8 +92,8 @@ void sealed_answer_commit(struct sealed_answer *, size_t n);
 //  -EKEYREJECTED  the header names another key
 //  -EBADMSG  authentication failed
 // Errors are final; what was handed out before stays valid.
-MUST_CHECK int sealed_answer_next(struct sealed_answer *, uint8_t **ret,
-				  size_t *ret_len);
+MUST_CHECK int sealed_answer_next(
+    struct sealed_answer *, uint8_t **ret, size_t *ret_len);
 // The tunnel ended: 0 after the end mark, -EPIPE otherwise (cut off).
 MUST_CHECK int sealed_answer_end(const struct sealed_answer *);
 void sealed_answer_done(struct sealed_answer *);
@@ -127,8 +125,8 @@ void sealed_envelope_init(struct sealed_envelope *, size_t max);
 // Room for the next n bytes (the mark comes first), then how many came.
 // -EMSGSIZE: over the limit, refuse.  n is cut to what may still come, so
 // look at *ret_size.
-MUST_CHECK int sealed_envelope_reserve(struct sealed_envelope *, size_t n,
-				       uint8_t **ret, size_t *ret_size);
+MUST_CHECK int sealed_envelope_reserve(
+    struct sealed_envelope *, size_t n, uint8_t **ret, size_t *ret_size);
 void sealed_envelope_commit(struct sealed_envelope *, size_t n);
 // The opener finished its side: read the text, in place.  -EBADMSG, with the
 // stage set.  The ephemeral key may be of small order: cryptod refuses it;
@@ -137,10 +135,9 @@ MUST_CHECK int sealed_envelope_parse(struct sealed_envelope *);
 bool sealed_envelope_key_is_zero(const struct sealed_envelope *);
 // Open in place; valid until _done.  -EBADMSG: not for this key; nothing was
 // changed, so that the previous key can be tried.
-MUST_CHECK int
-sealed_envelope_open(struct sealed_envelope *,
-		     const uint8_t request_key[static REQUEST_KEY_LEN],
-		     uint8_t **ret, size_t *ret_len);
+MUST_CHECK int sealed_envelope_open(struct sealed_envelope *,
+    const uint8_t request_key[static REQUEST_KEY_LEN], uint8_t **ret,
+    size_t *ret_len);
 const char *sealed_stage_name(enum sealed_stage);
 void sealed_envelope_done(struct sealed_envelope *);
 
@@ -151,10 +148,10 @@ struct sealed_writer {
 	uint8_t nonce[SEALED_NONCE_LEN]; // random[16] || counter[8] LE
 };
 
-void sealed_writer_init(struct sealed_writer *,
-			const uint8_t request_key[static REQUEST_KEY_LEN]);
+void sealed_writer_init(
+    struct sealed_writer *, const uint8_t request_key[static REQUEST_KEY_LEN]);
 void sealed_writer_header(const uint8_t host_key[static INFERENCE_KEY_LEN],
-			  uint8_t ret[static SEALED_ANSWER_HEADER_LEN]);
+    uint8_t ret[static SEALED_ANSWER_HEADER_LEN]);
 // block: SEALED_CHUNK_ROOM free bytes, then n (1 to SEALED_CHUNK_PLAIN_MAX)
 // of plaintext, read there straight from the backend.  Sealed in place;
 // returns how many bytes of block to send: SEALED_CHUNK_ROOM + n.

@@ -70,11 +70,11 @@ json_plain_run(const uint8_t *at, size_t len)
 		// A byte below 0x20, equal to one of the two, or above 0x7f
 		// leaves its top bit; a false alarm only ends the fast part.
 		if ((((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) &
-		     tops) != 0)
+			tops) != 0)
 			break;
 	}
 	while (n < len && at[n] >= 0x20 && at[n] < 0x80 && at[n] != '"' &&
-	       at[n] != '\\')
+	    at[n] != '\\')
 		n++;
 	return n;
 }
