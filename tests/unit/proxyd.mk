@@ -1,1 +1,32 @@
 # Unit tests of proxyd/.
+EXTRA_DIST += tests/data/a_request_envelope.json \
+	tests/data/b_response_stream.json
+
+if HAVE_CMOCKA
+PROXYPARSE_TESTS = tests/unit/http_body_test tests/unit/http_head_test \
+	tests/unit/json_scan_test tests/unit/proxyparse_test \
+	tests/unit/sealed_v1_test
+check_PROGRAMS += $(PROXYPARSE_TESTS)
+TESTS += $(PROXYPARSE_TESTS)
+PROXYPARSE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
+	$(SODIUM_CFLAGS) -DTEST_DATA='"$(abs_top_srcdir)/tests/data"'
+PROXYPARSE_TEST_LIBS = $(PROXYPARSE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS) \
+	$(JANSSON_LIBS)
+
+tests_unit_http_body_test_SOURCES = tests/unit/http_body_test.c
+tests_unit_http_body_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_http_body_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_http_head_test_SOURCES = tests/unit/http_head_test.c \
+	tests/unit/http_transcript.c tests/unit/http_transcript.h
+tests_unit_http_head_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_http_head_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_json_scan_test_SOURCES = tests/unit/json_scan_test.c
+tests_unit_json_scan_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_json_scan_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_proxyparse_test_SOURCES = tests/unit/proxyparse_test.c
+tests_unit_proxyparse_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_proxyparse_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_sealed_v1_test_SOURCES = tests/unit/sealed_v1_test.c
+tests_unit_sealed_v1_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_sealed_v1_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+endif
