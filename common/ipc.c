@@ -381,12 +381,11 @@ send_frame(int fd, const uint8_t *bytes, size_t len, int passed)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &passed, sizeof(passed));
 	}
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == -1)
-		return errno == EWOULDBLOCK || errno == EINTR ||
-			       errno == ENOBUFS
-			   ? -EAGAIN
-			   : -errno;
-	return 0;
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
+		return 0;
+	if (errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)
+		return -EAGAIN;
+	return errno == ECONNRESET ? -EPIPE : -errno;
 }
 
 static int
