@@ -273,9 +273,10 @@ control_typed(struct control *c, const uint8_t *data, size_t len, bool fin)
 	}
 }
 
-// Nothing was said on it: the reference's way to see whether we live.
+// Our FIN and no more.  Also the answer to a stream on which nothing was
+// said: the reference's way to see whether we live.
 static void
-control_untyped_end(struct control *c)
+control_end_quietly(struct control *c)
 {
 	struct quic_stream *stream = c->base.stream;
 
@@ -297,7 +298,7 @@ control_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 	}
 	if (g->kind == GSTREAM_NEW) {
 		if (fin)
-			control_untyped_end(c);
+			control_end_quietly(c);
 		return;
 	}
 	quic_stream_consumed(g->stream, len);
@@ -437,18 +438,27 @@ control_probe(struct link *link, unsigned deadline_ms)
 	return r;
 }
 
+static bool
+is_notice(uint8_t type)
+{
+	return type != GOSSIP_FRAME_EXCHANGE && type != GOSSIP_FRAME_ROUTES;
+}
+
+// frame NULL: nothing comes back, as is right after a notice.
 void
 control_answer(struct quic_stream *stream, const uint8_t *frame, size_t len)
 {
 	struct gstream *g = quic_stream_data(stream);
-	int r;
+	struct control *c = (struct control *)g;
 
 	if (g == NULL || g->kind != GSTREAM_ANSWERED)
 		return;
-	r = frame == NULL ? -EPROTO : quic_stream_write(stream, frame, len);
-	if (r == 0)
-		quic_stream_finish(stream);
+	if (frame == NULL && is_notice(c->type))
+		control_end_quietly(c);
+	else if (frame == NULL)
+		control_refuse(c, "frame refused");
+	else if (quic_stream_write(stream, frame, len) < 0)
+		control_refuse(c, "answer not sent");
 	else
-		control_refuse((struct control *)g,
-		    frame == NULL ? "frame refused" : "answer not sent");
+		quic_stream_finish(stream);
 }

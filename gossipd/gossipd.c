@@ -161,6 +161,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (d->quic == NULL)
+		return; // still starting
 	if (now - d->published_ms >= PUBLISH_INTERVAL_MS) {
 		d->published_ms = now;
 		HASH_ITER (hh, d->links, link, tmp)
@@ -311,19 +313,17 @@ join_all(struct gossipd *d)
 }
 
 // The identity and the announcement come from cryptod, which has just
-// started as we have: wait for both, in the loop.
+// started as we have: wait for both, in the loop; the tick ends the wait.
 static int
 wait_for_keys(struct gossipd *d)
 {
 	uint64_t until = clock_mono_ms() + KEYS_DEADLINE_MS;
-	struct timeval second = { .tv_sec = 1 };
 	int r;
 
 	if ((r = gossipd_refresh_keys(d)) < 0)
 		return r;
 	while (!d->has_announcement && !d->stopping && d->cryptod != NULL &&
 	    clock_mono_ms() < until) {
-		(void)event_base_loopexit(d->base, &second);
 		if (event_base_loop(d->base, EVLOOP_ONCE) == -1)
 			return -EIO;
 	}
@@ -333,7 +333,7 @@ wait_for_keys(struct gossipd *d)
 }
 
 static int
-start_tick(struct gossipd *d)
+start_timers(struct gossipd *d)
 {
 	struct timeval every = { .tv_usec = TICK_MS * 1000 % 1000000,
 		.tv_sec = TICK_MS / 1000 };
@@ -352,6 +352,8 @@ gossipd_start(struct gossipd *d)
 	size_t n_listen = 0;
 	int r;
 
+	if ((r = start_timers(d)) < 0)
+		return r;
 	if ((r = wait_for_keys(d)) < 0)
 		return r;
 	if ((r = start_gossip(d)) < 0)
@@ -359,8 +361,6 @@ gossipd_start(struct gossipd *d)
 	if ((r = start_quic(d, &n_listen)) < 0)
 		return r;
 	if ((r = collect_addresses(d, n_listen)) < 0)
-		return r;
-	if ((r = start_tick(d)) < 0)
 		return r;
 	mesh_tell_self(d);
 	if ((r = join_all(d)) < 0)

@@ -42,7 +42,7 @@ QUIC_LIBS = gossipd/libquic.a $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) \
 
 sbin_PROGRAMS += meshllm-gossipd
 noinst_LIBRARIES += gossipd/libgossipd.a
-GOSSIPD_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+GOSSIPD_CFLAGS = $(JANSSON_CFLAGS) $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(SODIUM_CFLAGS)
 gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/gossipd.c \
 	gossipd/control.c gossipd/handle_node.c gossipd/mesh.c \

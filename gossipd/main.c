@@ -1,4 +1,5 @@
 // meshllm-gossipd: the mesh side of a node.
+#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 
@@ -52,6 +53,7 @@ main(int argc, char *argv[])
 
 	if (sodium_init() < 0)
 		fatal("sodium_init", -EIO);
+	json_object_seed(0); // reads a file at its first use otherwise
 	// QUIC paces its packets.
 	if ((r = loop_new_precise(&base)) < 0)
 		fatal("loop", r);
