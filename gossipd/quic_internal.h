@@ -124,6 +124,7 @@ struct quic_link {
 	bool outbound, in_dirty, in_attempts;
 	bool close_due;	       // close at the end of the loop turn
 	bool was_reset;	       // by a stateless reset
+	bool verified;	       // TLS has checked the key of the peer
 	const char *tls_error; // static; why we refused the peer
 	size_t credit;	       // granted since the last write
 	uint8_t *close_packet; // owned; sent again when the peer goes on

@@ -290,6 +290,14 @@ repeat_close(struct quic_link *l)
 	    l->socket, &l->local, &l->remote, l->close_packet, l->close_len);
 }
 
+static void
+write_now(struct quic_link *l)
+{
+	TAILQ_REMOVE(&l->socket->dirty, l, dirty);
+	l->in_dirty = false;
+	(void)quic_link_write(l);
+}
+
 void
 quic_link_input(struct quic_link *l, const struct quic_addr *local,
     const struct quic_addr *remote, uint8_t ecn, const uint8_t *data,
@@ -297,18 +305,25 @@ quic_link_input(struct quic_link *l, const struct quic_addr *local,
 {
 	const ngtcp2_pkt_info pi = { .ecn = ecn };
 	ngtcp2_path path;
+	bool fresh;
 	int r;
 
 	if (l->state == LINK_CLOSED) {
 		repeat_close(l);
 		return;
 	}
+	fresh = l->state == LINK_HANDSHAKE;
 	path = path_of(l->outbound ? &l->local : local, remote);
 	r = ngtcp2_conn_read_pkt(l->ng, &path, &pi, data, len, quic_now());
-	if (r != 0)
+	if (r != 0) {
 		quic_link_fail(l, r);
-	else
-		quic_link_mark(l);
+		return;
+	}
+	quic_link_mark(l);
+	// A handshake is so much work that the peer should start on its part
+	// while we go on with others.
+	if (fresh && !l->socket->blocked && !l->close_due)
+		write_now(l);
 }
 
 // ---- the end

@@ -22,7 +22,8 @@ EXTRA_DIST += tests/data/e_gossip_frame.json tests/data/f_invite_token.json \
 
 # The QUIC transport.
 if HAVE_CMOCKA
-QUIC_TESTS = tests/unit/quic_handshake_test tests/unit/quic_stream_test
+QUIC_TESTS = tests/unit/quic_handshake_test tests/unit/quic_path_test \
+	tests/unit/quic_stream_test
 check_PROGRAMS += $(QUIC_TESTS)
 TESTS += $(QUIC_TESTS)
 quic_test_cflags = $(AM_CFLAGS) $(gossipd_libquic_a_CFLAGS) $(CMOCKA_CFLAGS)
@@ -31,6 +32,10 @@ tests_unit_quic_handshake_test_SOURCES = tests/unit/quic_handshake_test.c \
 	tests/unit/quic_harness.c tests/unit/quic_harness.h
 tests_unit_quic_handshake_test_CFLAGS = $(quic_test_cflags)
 tests_unit_quic_handshake_test_LDADD = $(quic_test_libs)
+tests_unit_quic_path_test_SOURCES = tests/unit/quic_path_test.c \
+	tests/unit/quic_harness.c tests/unit/quic_harness.h
+tests_unit_quic_path_test_CFLAGS = $(quic_test_cflags)
+tests_unit_quic_path_test_LDADD = $(quic_test_libs)
 tests_unit_quic_stream_test_SOURCES = tests/unit/quic_stream_test.c \
 	tests/unit/quic_harness.c tests/unit/quic_harness.h
 tests_unit_quic_stream_test_CFLAGS = $(quic_test_cflags)

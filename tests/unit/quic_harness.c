@@ -51,7 +51,8 @@ pump_echo(struct flow *f)
 		quic_stream_consumed(f->stream, n);
 		done += n;
 	}
-	memmove(f->held, f->held + done, f->held_len - done);
+	if (done > 0)
+		memmove(f->held, f->held + done, f->held_len - done);
 	f->held_len -= done;
 	if (f->fin && f->held_len == 0)
 		quic_stream_finish(f->stream);
