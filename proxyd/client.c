@@ -28,8 +28,8 @@ text(const char *s)
 }
 
 int
-proxyd_mesh_info_send(struct ipc_peer *peer,
-		      const struct proxyd_mesh_info *info)
+proxyd_mesh_info_send(
+    struct ipc_peer *peer, const struct proxyd_mesh_info *info)
 {
 	Ipc__MeshInfo msg = IPC__MESH_INFO__INIT;
 	char *addresses[ADDRESSES_MAX];
@@ -75,8 +75,8 @@ fill_model(Ipc__PeerModels__Model *msg, const struct proxyd_model *model)
 
 // Always at least one part: the last one makes the update take effect.
 static int
-send_models(struct ipc_peer *peer, const struct proxyd_peer_update *update,
-	    size_t left)
+send_models(
+    struct ipc_peer *peer, const struct proxyd_peer_update *update, size_t left)
 {
 	Ipc__PeerModels__Model models[MODELS_PER_PART];
 	Ipc__PeerModels__Model *list[MODELS_PER_PART];
@@ -105,8 +105,8 @@ send_models(struct ipc_peer *peer, const struct proxyd_peer_update *update,
 }
 
 int
-proxyd_peer_update_send(struct ipc_peer *peer,
-			const struct proxyd_peer_update *update)
+proxyd_peer_update_send(
+    struct ipc_peer *peer, const struct proxyd_peer_update *update)
 {
 	Ipc__PeerUpdate msg = IPC__PEER_UPDATE__INIT;
 	size_t n_models = count_models(update);
@@ -135,8 +135,8 @@ proxyd_peer_update_send(struct ipc_peer *peer,
 }
 
 int
-proxyd_peer_gone_send(struct ipc_peer *peer,
-		      const uint8_t endpoint_id[static ENDPOINT_ID_LEN])
+proxyd_peer_gone_send(
+    struct ipc_peer *peer, const uint8_t endpoint_id[static ENDPOINT_ID_LEN])
 {
 	Ipc__PeerGone msg = IPC__PEER_GONE__INIT;
 
@@ -146,8 +146,7 @@ proxyd_peer_gone_send(struct ipc_peer *peer,
 
 int
 proxyd_tunnel_inbound_send(struct ipc_peer *peer,
-			   const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-			   int fd)
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd)
 {
 	Ipc__TunnelInbound msg = IPC__TUNNEL_INBOUND__INIT;
 
@@ -156,8 +155,8 @@ proxyd_tunnel_inbound_send(struct ipc_peer *peer,
 }
 
 int
-proxyd_processes_send(struct ipc_peer *peer,
-		      const struct proxyd_process *processes, size_t n)
+proxyd_processes_send(
+    struct ipc_peer *peer, const struct proxyd_process *processes, size_t n)
 {
 	Ipc__Processes msg = IPC__PROCESSES__INIT;
 	Ipc__Processes__Process list[PROCESSES_MAX];

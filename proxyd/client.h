@@ -50,23 +50,20 @@ struct proxyd_process {
 // All: 0, or what ipc_notify() says.  Arguments are borrowed.
 
 // gossipd: this node's own data, once at the start and when it changes.
-MUST_CHECK int proxyd_mesh_info_send(struct ipc_peer *,
-				     const struct proxyd_mesh_info *);
+MUST_CHECK int proxyd_mesh_info_send(
+    struct ipc_peer *, const struct proxyd_mesh_info *);
 // gossipd: a peer is new or changed.  Several messages; models over
 // MODEL_NAME_MAX are left out.  After an error send the whole update again.
-MUST_CHECK int proxyd_peer_update_send(struct ipc_peer *,
-				       const struct proxyd_peer_update *);
-MUST_CHECK int
-proxyd_peer_gone_send(struct ipc_peer *,
-		      const uint8_t endpoint_id[static ENDPOINT_ID_LEN]);
+MUST_CHECK int proxyd_peer_update_send(
+    struct ipc_peer *, const struct proxyd_peer_update *);
+MUST_CHECK int proxyd_peer_gone_send(
+    struct ipc_peer *, const uint8_t endpoint_id[static ENDPOINT_ID_LEN]);
 // gossipd: a tunnel that this peer opened, after its type byte.  fd: our end
 // of a SOCK_STREAM pair, taken also on failure.
-MUST_CHECK int
-proxyd_tunnel_inbound_send(struct ipc_peer *,
-			   const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-			   int fd);
+MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd);
 // parent: the processes of this node, for the status.
-MUST_CHECK int proxyd_processes_send(struct ipc_peer *,
-				     const struct proxyd_process *, size_t n);
+MUST_CHECK int proxyd_processes_send(
+    struct ipc_peer *, const struct proxyd_process *, size_t n);
 
 #endif

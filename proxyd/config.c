@@ -1,0 +1,177 @@
+// The command line and the file, and what follows from them.  The stricter of
+// two options always wins: attested hosts exclude plaintext and unsigned keys.
+#include "proxyd/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+#define DEFAULT_API "127.0.0.1:9337"
+#define DEFAULT_MANAGEMENT "127.0.0.1:3131"
+
+#define FIELD(name) offsetof(struct proxyd_config, name)
+
+// clang-format off
+static const struct option options[] = {
+	{ "config", NULL, "FILE", "configuration file",
+	    OPTION_STRING, FIELD(config) },
+	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
+	    OPTION_STRING, FIELD(log_level) },
+	{ "api", "proxyd", "ADDR:PORT", "OpenAI API; default " DEFAULT_API,
+	    OPTION_STRING, FIELD(api) },
+	{ "management", "proxyd", "ADDR:PORT",
+	    "status and health; default " DEFAULT_MANAGEMENT,
+	    OPTION_STRING, FIELD(management) },
+	{ "backend", "proxyd", "URL",
+	    "inference server: http://ADDR:PORT[/prefix] or unix:/path",
+	    OPTION_STRINGS, FIELD(backends) },
+	{ "require-attested-hosts", "proxyd", "LEVEL",
+	    "use only hosts with evidence of at least this level; hardware",
+	    OPTION_FLAG_OR_STRING, FIELD(require_attested) },
+	{ "allow-plaintext-peers", "proxyd", NULL,
+	    "also use and serve peers that cannot encrypt",
+	    OPTION_FLAG, FIELD(allow_plaintext_peers) },
+	{ "allow-unsigned-keys", "proxyd", NULL,
+	    "also use keys that their node did not sign",
+	    OPTION_FLAG, FIELD(allow_unsigned_keys) },
+};
+
+static const char *const level_names[] = {
+	[IPC__LEVEL__LEVEL_NONE] = "none",
+	[IPC__LEVEL__LEVEL_SELF_SIGNED] = "self-signed",
+	[IPC__LEVEL__LEVEL_TOFU] = "tofu",
+	[IPC__LEVEL__LEVEL_PINNED] = "pinned",
+	[IPC__LEVEL__LEVEL_HARDWARE] = "hardware",
+	[IPC__LEVEL__LEVEL_MEASURED] = "measured",
+	[IPC__LEVEL__LEVEL_CONFIDENTIAL_CPU] = "confidential-cpu",
+};
+// clang-format on
+
+const char *
+level_name(Ipc__Level level)
+{
+	return (size_t)level < N_ELEMENTS(level_names) ? level_names[level]
+						       : "none";
+}
+
+int
+level_parse(const char *name, Ipc__Level *ret)
+{
+	// "none" would require nothing; measured and confidential-cpu are
+	// reserved: no verdict ever reaches them.
+	for (size_t i = IPC__LEVEL__LEVEL_SELF_SIGNED;
+	     i <= IPC__LEVEL__LEVEL_HARDWARE; i++)
+		if (strcmp(name, level_names[i]) == 0) {
+			*ret = (Ipc__Level)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int
+check_listener(const char *option, const char *text, struct address *ret,
+    char error[static CONFIG_ERROR_MAX])
+{
+	if (address_parse(text, ret) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--%s %.100s: not an ADDR:PORT with a numeric address",
+		    option, text);
+		return -EINVAL;
+	}
+	if (!address_is_loopback(ret)) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--%s %.100s: only loopback addresses can be used: this "
+		    "version has no API keys, anybody could ask",
+		    option, text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+check_level(struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	const char *name = config->require_attested.value;
+
+	config->is_attested_required = config->require_attested.is_set;
+	if (!config->is_attested_required)
+		return 0;
+	if (name == NULL)
+		name = "hardware";
+	if (level_parse(name, &config->required_level) == 0)
+		return 0;
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "--require-attested-hosts=%.40s: not one of self-signed, tofu, "
+	    "pinned, hardware",
+	    name);
+	return -EINVAL;
+}
+
+static int
+draw_conclusions(
+    struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	const char *api = config->api != NULL ? config->api : DEFAULT_API;
+	const char *management = config->management != NULL
+	    ? config->management
+	    : DEFAULT_MANAGEMENT;
+	int r;
+
+	r = check_listener("api", api, &config->api_address, error);
+	if (r == 0)
+		r = check_listener("management", management,
+		    &config->management_address, error);
+	if (r == 0)
+		r = check_level(config, error);
+	if (r < 0)
+		return r;
+	if (config->log_level != NULL &&
+	    log_set_level_name(config->log_level) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--log-level %.40s: not error, warning, info or debug",
+		    config->log_level);
+		return -EINVAL;
+	}
+	if (config->backends.n > CONFIG_BACKENDS_MAX) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--backend: more than %d", CONFIG_BACKENDS_MAX);
+		return -EINVAL;
+	}
+	config->plaintext_allowed =
+	    config->allow_plaintext_peers && !config->is_attested_required;
+	config->unsigned_allowed = !config->is_attested_required &&
+	    (config->allow_unsigned_keys || config->allow_plaintext_peers);
+	return 0;
+}
+
+int
+config_read(struct proxyd_config *ret, int argc, char *const argv[],
+    char error[static CONFIG_ERROR_MAX])
+{
+	static const char *const sections[] = { "meshllm", "run", "cryptod",
+		"attestd", "gossipd", "proxyd", NULL };
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = options_parse(options, N_ELEMENTS(options), argc, argv, ret, error,
+	    CONFIG_ERROR_MAX);
+	if (r == 1)
+		options_help(options, N_ELEMENTS(options),
+		    "meshllm-proxyd [options]; started by `meshllm run`");
+	if (r != 0)
+		return r;
+	if (ret->config != NULL) {
+		r = options_load(options, N_ELEMENTS(options), ret->config,
+		    sections, ret, error, CONFIG_ERROR_MAX);
+		if (r < 0)
+			return -EINVAL;
+	}
+	return draw_conclusions(ret, error);
+}
+
+void
+config_done(struct proxyd_config *config)
+{
+	options_done(options, N_ELEMENTS(options), config);
+}

@@ -1,0 +1,43 @@
+// What proxyd was told to do: its command line and its section of the file.
+#ifndef PROXYD_CONFIG_H
+#define PROXYD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/address.h"
+#include "common/cleanup.h"
+#include "common/options.h"
+#include "proto/ipc.pb-c.h"
+
+enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
+
+struct proxyd_config {
+	// As given.
+	char *config;
+	char *log_level;
+	char *api;
+	char *management;
+	struct option_list backends;
+	struct option_word require_attested;
+	bool allow_plaintext_peers;
+	bool allow_unsigned_keys;
+	// What follows from it.
+	struct address api_address;
+	struct address management_address;
+	bool is_attested_required;
+	Ipc__Level required_level;
+	bool plaintext_allowed; // never with is_attested_required
+	bool unsigned_allowed;
+};
+
+// 1: --help was asked for and given.  -EINVAL: error says why.
+MUST_CHECK int config_read(struct proxyd_config *ret, int argc,
+    char *const argv[], char error[static CONFIG_ERROR_MAX]);
+void config_done(struct proxyd_config *);
+
+const char *level_name(Ipc__Level);
+// -EINVAL: no level of that name can be asked for.
+MUST_CHECK int level_parse(const char *name, Ipc__Level *ret);
+
+#endif

@@ -1,0 +1,170 @@
+// Allow-lists: paths, methods, hosts, origins.  What is not in them does not
+// exist; nothing here looks at state.
+#include "proxyd/route.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define MODELS_PATH "/v1/models"
+
+struct entry {
+	const char *path;
+	const char *method;
+	enum endpoint endpoint;
+	unsigned doors;
+};
+
+#define AT(door) (1u << (door))
+
+// clang-format off
+static const struct entry entries[] = {
+	{ MODELS_PATH, "GET", ENDPOINT_MODELS, AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/chat/completions", "POST", ENDPOINT_CHAT,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/completions", "POST", ENDPOINT_COMPLETIONS,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/embeddings", "POST", ENDPOINT_EMBEDDINGS,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/api/status", "GET", ENDPOINT_STATUS, AT(DOOR_MANAGEMENT) },
+	{ "/healthz", "GET", ENDPOINT_HEALTH, AT(DOOR_MANAGEMENT) },
+};
+// clang-format on
+
+const char *
+endpoint_path(enum endpoint endpoint)
+{
+	for (size_t i = 0; i < N_ELEMENTS(entries); i++)
+		if (entries[i].endpoint == endpoint)
+			return entries[i].path;
+	return "/";
+}
+
+static struct route
+with_method(
+    const struct http_request *request, const char *method, struct route found)
+{
+	if (slice_is(request->method, method))
+		return found;
+	return (struct route){ .allow = method };
+}
+
+struct route
+route_find(enum door door, const struct http_request *request)
+{
+	size_t prefix = sizeof(MODELS_PATH "/") - 1;
+	struct route found = { .endpoint = ENDPOINT_NONE };
+
+	for (size_t i = 0; i < N_ELEMENTS(entries); i++) {
+		const struct entry *e = &entries[i];
+
+		if ((e->doors & AT(door)) == 0 ||
+		    !slice_is(request->path, e->path))
+			continue;
+		found.endpoint = e->endpoint;
+		return with_method(request, e->method, found);
+	}
+	if (door != DOOR_API || request->path.len <= prefix ||
+	    memcmp(request->path.at, MODELS_PATH "/", prefix) != 0)
+		return found;
+	found.endpoint = ENDPOINT_MODEL;
+	found.model = (struct slice){ request->path.at + prefix,
+		request->path.len - prefix };
+	return with_method(request, "GET", found);
+}
+
+// Split off ":port"; -EINVAL if what follows the colon is no number.
+static int
+split_port(struct slice *host)
+{
+	size_t i = host->len;
+
+	while (i > 0 && host->at[i - 1] >= '0' && host->at[i - 1] <= '9')
+		i--;
+	if (i == 0 || host->at[i - 1] != ':') // no port
+		return 0;
+	// Colons inside brackets, or of a bare IPv6 address, are no port.
+	if (memchr(host->at, ':', i - 1) != NULL && host->at[i - 2] != ']')
+		return -EINVAL;
+	host->len = i - 1;
+	return 0;
+}
+
+static bool
+host_is_bound(const char *text, const struct address *bound)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (bound->sa.sa_family == AF_INET)
+		return inet_pton(AF_INET, text, &v4) == 1 &&
+		    v4.s_addr == bound->in.sin_addr.s_addr;
+	return inet_pton(AF_INET6, text, &v6) == 1 &&
+	    memcmp(&v6, &bound->in6.sin6_addr, sizeof(v6)) == 0;
+}
+
+bool
+host_is_ours(struct slice host, const struct address *bound)
+{
+	char text[64];
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (host.at == NULL || split_port(&host) < 0)
+		return false;
+	if (host.len >= 2 && host.at[0] == '[' &&
+	    host.at[host.len - 1] == ']') {
+		host.at++;
+		host.len -= 2;
+	}
+	if (host.len == 0 || host.len >= sizeof(text))
+		return false;
+	memcpy(text, host.at, host.len);
+	text[host.len] = '\0';
+	if (strcasecmp(text, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, text, &v4) == 1 &&
+	    (ntohl(v4.s_addr) >> 24) == 127)
+		return true;
+	if (inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6))
+		return true;
+	return host_is_bound(text, bound);
+}
+
+bool
+request_is_cross_origin(const struct http_request *request)
+{
+	const struct http_field *origin =
+	    http_fields_find(&request->fields, "Origin");
+	const struct http_field *site =
+	    http_fields_find(&request->fields, "Sec-Fetch-Site");
+	static const char scheme[] = "http://";
+	struct slice rest;
+
+	if (site != NULL && !slice_is(site->value, "same-origin") &&
+	    !slice_is(site->value, "none"))
+		return true;
+	if (origin == NULL)
+		return false;
+	// Only a page that we served ourselves would have our own origin.
+	if (origin->value.len < sizeof(scheme) - 1 ||
+	    memcmp(origin->value.at, scheme, sizeof(scheme) - 1) != 0)
+		return true;
+	rest = (struct slice){ origin->value.at + sizeof(scheme) - 1,
+		origin->value.len - (sizeof(scheme) - 1) };
+	return rest.len != request->host.len ||
+	    memcmp(rest.at, request->host.at, rest.len) != 0;
+}
+
+bool
+content_type_is_json(const struct http_fields *fields)
+{
+	static const char json[] = "application/json";
+	const struct http_field *f = http_fields_find(fields, "Content-Type");
+	size_t n = sizeof(json) - 1;
+
+	if (f == NULL || f->value.len < n ||
+	    strncasecmp(f->value.at, json, n) != 0)
+		return false;
+	return f->value.len == n || f->value.at[n] == ';' ||
+	    f->value.at[n] == ' ' || f->value.at[n] == '\t';
+}

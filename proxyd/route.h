@@ -1,0 +1,53 @@
+// What exists on the listeners and through a tunnel, and who may ask.
+#ifndef PROXYD_ROUTE_H
+#define PROXYD_ROUTE_H
+
+#include <stdbool.h>
+
+#include "common/address.h"
+#include "common/slice.h"
+#include "proxyd/http_head.h"
+
+enum endpoint {
+	ENDPOINT_NONE,
+	ENDPOINT_MODELS, // GET /v1/models
+	ENDPOINT_MODEL,	 // GET /v1/models/{id}
+	ENDPOINT_CHAT,
+	ENDPOINT_COMPLETIONS,
+	ENDPOINT_EMBEDDINGS,
+	ENDPOINT_STATUS, // management: GET /api/status
+	ENDPOINT_HEALTH, // management: GET /healthz
+};
+
+enum door {
+	DOOR_API,
+	DOOR_MANAGEMENT,
+	DOOR_TUNNEL,
+};
+
+struct route {
+	enum endpoint endpoint;
+	struct slice model; // of ENDPOINT_MODEL, still percent-encoded
+	const char *allow;  // methods, when only the method is wrong; or NULL
+};
+
+struct route route_find(enum door, const struct http_request *request);
+// Of an endpoint that takes a body.
+const char *endpoint_path(enum endpoint);
+static inline bool
+endpoint_has_body(enum endpoint e)
+{
+	return e == ENDPOINT_CHAT || e == ENDPOINT_COMPLETIONS ||
+	    e == ENDPOINT_EMBEDDINGS;
+}
+
+// Does Host name this machine's loopback, or the address that we are bound
+// to?  Anything else may be a web page that re-bound its name to 127.0.0.1.
+bool host_is_ours(struct slice host, const struct address *bound);
+// A browser says that a page of another origin is asking.
+bool request_is_cross_origin(const struct http_request *);
+// Content-Type is application/json, with parameters or without: a page
+// cannot send that to another origin without asking first.
+bool content_type_is_json(const struct http_fields *);
+
+#endif
