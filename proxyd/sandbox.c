@@ -1,0 +1,52 @@
+// proxyd serves loopback, connects to the configured backends, and makes
+// tunnels: no path, no other process, no memory that is ever executable.
+#include "proxyd/sandbox.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+// clang-format off
+const struct sandbox_rule proxyd_sandbox[] = {
+	// loop
+	ALLOW(epoll_wait,	"libevent: wait"),
+	ALLOW(epoll_ctl,	"libevent: a descriptor is added, full or gone"),
+	ALLOW(restart_syscall,	"epoll_wait after SIGSTOP and SIGCONT"),
+	ALLOW(clock_gettime,	"timeouts, where the vDSO has no clock"),
+	// channels
+	ALLOW(recvmsg,		"ipc_receive"),
+	ALLOW(sendmsg,		"ipc, stream_try"),
+	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
+	// connections and tunnels
+	ALLOW(accept4,		"on_connection"),
+	ALLOW(recvfrom,		"stream_recv"),
+	ALLOW(sendto,		"flush_out, refuse"),
+	ALLOW(shutdown,		"the FIN of a request or an answer"),
+	ALLOW(poll,		"stream_has_hangup"),
+	ALLOW(close,		"streams, refused descriptors"),
+	ALLOW_ARGS(setsockopt, 1, SOL_SOCKET, 2, SO_LINGER, "conn_reset"),
+	ALLOW_ARGS(setsockopt, 1, IPPROTO_TCP, 2, TCP_NODELAY, "conn_new"),
+	ALLOW_ARGS(socketpair, 0, AF_UNIX, 1,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "open_tunnel"),
+	// backends: the addresses are those of the configuration
+	ALLOW_ARGS(socket, 0, AF_INET, 1,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "conn_new"),
+	ALLOW_ARGS(socket, 0, AF_INET6, 1,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "conn_new"),
+	ALLOW_ARGS(socket, 0, AF_UNIX, 1,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "conn_new"),
+	ALLOW(connect,		"conn_new"),
+	// request ids, nonces
+	ALLOW_ARG(getrandom, 2, 0, "randombytes_buf"),
+	// memory
+	ALLOW(brk,		"malloc"),
+	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc, large buffers"),
+	ALLOW_WITHOUT(mprotect, 2, PROT_EXEC, "malloc: arenas"),
+	ALLOW(munmap,		"free, buf_release"),
+	ALLOW(mremap,		"buf_reserve, realloc"),
+	ALLOW(madvise,		"buf: not dumped; free"),
+	// end
+	ALLOW(exit_group,	"exit"),
+};
+// clang-format on
+const size_t proxyd_sandbox_len = N_ELEMENTS(proxyd_sandbox);
