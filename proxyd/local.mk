@@ -22,3 +22,43 @@ proxyd_libproxyparse_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 # Goes before $(COMMON_LIBS) on a link line.
 PROXYPARSE_LIBS = proxyd/libproxyparse.a $(CRYPTO_LIBS)
+
+# The daemon: everything but main.c, so that tests link it.
+noinst_LIBRARIES += proxyd/libproxyd.a
+proxyd_libproxyd_a_SOURCES = \
+	proxyd/answer.c proxyd/answer.h \
+	proxyd/attempt.c proxyd/attempt.h \
+	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
+	proxyd/backend.c proxyd/backend.h \
+	proxyd/backend_probe.c proxyd/backend_url.c \
+	proxyd/candidates.c proxyd/candidates.h \
+	proxyd/client_conn.c proxyd/client_conn.h \
+	proxyd/config.c proxyd/config.h \
+	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \
+	proxyd/handle_parent.c \
+	proxyd/inbound.c proxyd/inbound.h \
+	proxyd/listen.c proxyd/listen.h \
+	proxyd/models.c proxyd/models.h \
+	proxyd/peers.c proxyd/peers.h \
+	proxyd/proxyd.c proxyd/proxyd.h \
+	proxyd/reap.c proxyd/reap.h \
+	proxyd/relay.c proxyd/request.c proxyd/request.h \
+	proxyd/request_log.c \
+	proxyd/route.c proxyd/route.h \
+	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
+	proxyd/status.c proxyd/status.h \
+	proxyd/stream.c proxyd/stream.h \
+	proxyd/upstream.c proxyd/upstream.h \
+	proxyd/verdict.c proxyd/verdict.h
+PROXYD_CFLAGS = $(SODIUM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+	$(JANSSON_CFLAGS) $(SECCOMP_CFLAGS)
+proxyd_libproxyd_a_CFLAGS = $(AM_CFLAGS) $(PROXYD_CFLAGS)
+PROXYD_LIBS = proxyd/libproxyd.a $(PROXYPARSE_LIBS) \
+	cryptod/libcryptod_client.a gossipd/libgossipd_client.a \
+	attestd/libattestd_client.a $(COMMON_LIBS) $(JANSSON_LIBS) \
+	$(SECCOMP_LIBS)
+
+sbin_PROGRAMS += meshllm-proxyd
+meshllm_proxyd_SOURCES = proxyd/main.c
+meshllm_proxyd_CFLAGS = $(AM_CFLAGS) $(PROXYD_CFLAGS)
+meshllm_proxyd_LDADD = $(PROXYD_LIBS)

@@ -1,35 +1,6 @@
 # Unit tests of cryptod/, and the real program under its filter.
 
 if HAVE_CMOCKA
-check_PROGRAMS += tests/unit/replay_test
-TESTS += tests/unit/replay_test
-tests_unit_replay_test_SOURCES = tests/unit/replay_test.c
-tests_unit_replay_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_replay_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
-	$(CMOCKA_LIBS)
-
-check_PROGRAMS += tests/unit/inference_test
-TESTS += tests/unit/inference_test
-tests_unit_inference_test_SOURCES = tests/unit/inference_test.c
-tests_unit_inference_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
-tests_unit_inference_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
-	$(CMOCKA_LIBS) $(CRYPTO_LIBS)
-
-check_PROGRAMS += tests/unit/identity_test
-TESTS += tests/unit/identity_test
-tests_unit_identity_test_SOURCES = tests/unit/identity_test.c
-tests_unit_identity_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_identity_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
-	$(CMOCKA_LIBS)
-
-check_PROGRAMS += tests/unit/wycheproof_test
-TESTS += tests/unit/wycheproof_test
-tests_unit_wycheproof_test_SOURCES = tests/unit/wycheproof_test.c
-tests_unit_wycheproof_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
-	-DDEFAULT_SHARED='"$(abs_top_srcdir)/../shared"'
-tests_unit_wycheproof_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
-	$(CMOCKA_LIBS) $(JANSSON_LIBS)
-
 check_PROGRAMS += tests/unit/cryptod_rules_test
 TESTS += tests/unit/cryptod_rules_test
 tests_unit_cryptod_rules_test_SOURCES = tests/unit/cryptod_rules_test.c

@@ -1,0 +1,182 @@
+// What the two kinds of attempts share.  An attempt ends by attempt_stop(),
+// from wherever that is called; its memory lives until the loop is reached, so
+// its callbacks look at `req` after everything that may have ended it.
+#include "proxyd/attempt.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+static void
+count_in_flight(struct attempt *a, int by)
+{
+	struct peer *peer;
+	unsigned *n = NULL;
+
+	if (a->to.source == SOURCE_LOCAL) {
+		n = &a->to.backend->in_flight;
+	} else {
+		peer = peers_find(&a->d->peers, a->to.peer_id);
+		n = peer == NULL ? NULL : &peer->in_flight;
+	}
+	// A peer may have been forgotten and told of again in between.
+	if (n != NULL && (by > 0 || *n > 0))
+		*n += (unsigned)by;
+}
+
+int
+attempt_start(struct request *req, const struct candidate *to,
+    struct attempt **ret, struct failure *ret_failure)
+{
+	struct attempt *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (a == NULL) {
+		failure_set(ret_failure, 503, "overloaded", "out of memory");
+		return -ENOMEM;
+	}
+	a->req = req;
+	a->d = req->d;
+	a->to = *to;
+	a->tunnel.fd = -1;
+	upstream_init(&a->up);
+	req->n_attempts++;
+	count_in_flight(a, 1);
+	// Visible to whoever is told of a failure in the middle of this.
+	*ret = a;
+	r = to->source == SOURCE_LOCAL ? attempt_local_start(a, ret_failure)
+				       : attempt_tunnel_start(a, ret_failure);
+	if (r < 0) {
+		*ret = NULL;
+		attempt_stop(a);
+	}
+	return r;
+}
+
+static void
+attempt_free(struct reap *reap)
+{
+	struct attempt *a =
+	    (struct attempt *)((char *)reap - offsetof(struct attempt, reap));
+
+	sodium_memzero(a, sizeof(*a));
+	free(a);
+}
+
+void
+attempt_stop(struct attempt *a)
+{
+	if (a->req == NULL)
+		return;
+	if (a->to.source == SOURCE_LOCAL)
+		attempt_local_stop(a);
+	else
+		attempt_tunnel_stop(a);
+	upstream_done(&a->up);
+	count_in_flight(a, -1);
+	a->req = NULL;
+	reaper_take(&a->d->reaper, &a->reap, attempt_free);
+}
+
+void
+attempt_fail(
+    struct attempt *a, int status, const char *code, const char *format, ...)
+{
+	struct failure failure;
+	va_list args;
+
+	if (a->req == NULL)
+		return;
+	failure_set(&failure, status, code, "%s", "");
+	va_start(args, format);
+	(void)vsnprintf(failure.message, sizeof(failure.message), format, args);
+	va_end(args);
+	if (status == 503)
+		failure.retry_after_s = RETRY_AFTER_S;
+	request_attempt_failed(a->req, &failure);
+}
+
+int
+attempt_head(
+    struct attempt *a, const char *prefix, const char *host, bool keep_alive)
+{
+	const struct request *req = a->req;
+	int n;
+
+	n = snprintf((char *)a->head, sizeof(a->head),
+	    "POST %s%s HTTP/1.1\r\n"
+	    "Host: %s\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Accept: */*\r\n"
+	    "X-Request-Id: %s\r\n"
+	    "%s\r\n",
+	    prefix, endpoint_path(req->endpoint), host,
+	    request_body_slice(req).len, req->id,
+	    keep_alive ? "" : "Connection: close\r\n");
+	if (n < 0 || (size_t)n >= sizeof(a->head))
+		return -EMSGSIZE;
+	a->head_len = (size_t)n;
+	return 0;
+}
+
+static int
+on_head(void *arg, const struct http_response *response)
+{
+	struct attempt *a = arg;
+
+	return request_answer_head(a->req, response);
+}
+
+static int
+on_body(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct attempt *a = arg;
+
+	return request_answer_body(a->req, bytes, n);
+}
+
+int
+attempt_feed(
+    struct attempt *a, const uint8_t *bytes, size_t n, size_t *ret_used)
+{
+	static const struct upstream_ops ops = { on_head, on_body };
+
+	return upstream_feed(&a->up, bytes, n, &ops, a, ret_used);
+}
+
+struct stream *
+attempt_stream(struct attempt *a)
+{
+	if (a->to.source == SOURCE_LOCAL)
+		return a->conn == NULL ? NULL : &a->conn->stream;
+	return stream_is_open(&a->tunnel) ? &a->tunnel : NULL;
+}
+
+void
+attempt_flush(struct attempt *a, bool is_held)
+{
+	struct stream *s;
+
+	request_answer_flush(a->req, is_held);
+	if (a->req == NULL || !request_is_blocked(a->req))
+		return;
+	if ((s = attempt_stream(a)) == NULL)
+		return;
+	a->is_paused = true;
+	stream_read_stop(s);
+}
+
+void
+attempt_resume(struct attempt *a)
+{
+	struct stream *s = attempt_stream(a);
+
+	if (!a->is_paused || s == NULL)
+		return;
+	a->is_paused = false;
+	stream_read_start(s, a->d->timeouts.answer);
+}

@@ -1,0 +1,71 @@
+// One try at one source of the answer.
+#ifndef PROXYD_ATTEMPT_H
+#define PROXYD_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "proxyd/candidates.h"
+#include "proxyd/reap.h"
+#include "proxyd/request.h"
+#include "proxyd/sealed_v1.h"
+#include "proxyd/stream.h"
+#include "proxyd/upstream.h"
+
+struct attempt {
+	struct reap reap;
+	struct request *req; // borrowed; NULL when it is over
+	struct proxyd *d;    // borrowed
+	struct candidate to;
+	struct upstream up;
+	uint8_t head[REQUEST_HEAD_ROOM]; // of the request
+	size_t head_len;
+	size_t sent;	 // of head and body
+	bool is_written; // the request is out
+	bool is_paused;	 // the front is slow
+
+	// local
+	struct backend_conn *conn; // borrowed from its backend
+	bool is_reused;		   // of that connection: may be dead already
+
+	// tunnel
+	struct stream tunnel;
+	uint32_t verdict_id, seal_id, tunnel_id; // 0: not waiting
+	bool is_sealed;				 // out and in are in use
+	bool has_unsealed;			 // the body is plaintext again
+	struct sealed_request out;
+	struct sealed_answer in;
+};
+
+// Begin.  On failure nothing is left behind and *ret_failure says why.
+MUST_CHECK int attempt_start(struct request *, const struct candidate *,
+    struct attempt **ret, struct failure *ret_failure);
+// End at once: connection and tunnel closed, calls forgotten, the body of the
+// request readable again.
+void attempt_stop(struct attempt *);
+// The front takes bytes again.
+void attempt_resume(struct attempt *);
+// The stream that the answer comes from.
+struct stream *attempt_stream(struct attempt *);
+
+// ---- parts
+
+MUST_CHECK int attempt_local_start(struct attempt *, struct failure *);
+void attempt_local_stop(struct attempt *);
+MUST_CHECK int attempt_tunnel_start(struct attempt *, struct failure *);
+void attempt_tunnel_stop(struct attempt *);
+// Compose the head of the request in attempt.head.
+MUST_CHECK int attempt_head(
+    struct attempt *, const char *prefix, const char *host, bool keep_alive);
+// Bytes of the answer, opened.  *ret_used < n: the rest is behind its end.
+MUST_CHECK int attempt_feed(
+    struct attempt *, const uint8_t *, size_t n, size_t *ret_used);
+// Give up and tell the request; the attempt is over after it.
+__attribute__((format(printf, 4, 5))) void attempt_fail(
+    struct attempt *, int status, const char *code, const char *format, ...);
+// Send what came in this turn, and stop reading if the front is slow.
+void attempt_flush(struct attempt *, bool is_held);
+
+#endif

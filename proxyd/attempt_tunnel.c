@@ -1,0 +1,426 @@
+// An answer from another node, through a tunnel of gossipd.  Neither gossipd
+// nor the node is trusted: what leaves is sealed to the key that was chosen
+// before (or plain, where policy allows it and the log says so), and what
+// comes back counts only when it opens under the same key.
+#include <sodium.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "attestd/client.h"
+#include "common/log.h"
+#include "cryptod/client.h"
+#include "gossipd/client.h"
+#include "proxyd/attempt.h"
+#include "proxyd/verdict.h"
+
+static void on_readable(struct stream *, void *arg);
+static void on_writable(struct stream *, void *arg);
+static void on_failed(struct stream *, void *arg, int error);
+
+static const struct stream_ops tunnel_ops = { on_readable, on_writable,
+	on_failed };
+
+// ---- the request, out
+
+static void
+finish_writing(struct attempt *a)
+{
+	a->is_written = true;
+	// FIN: the host begins only then.
+	(void)shutdown(a->tunnel.fd, SHUT_WR);
+}
+
+static void
+write_sealed(struct attempt *a)
+{
+	struct iovec iov = { .iov_base = a->d->scratch };
+	ssize_t n = 0;
+
+	while ((iov.iov_len = sealed_request_next(
+		    &a->out, a->d->scratch, SCRATCH_BYTES)) > 0) {
+		n = stream_try(&a->tunnel, &iov, 1);
+		if (n != (ssize_t)iov.iov_len)
+			sealed_request_back(
+			    &a->out, iov.iov_len - (n < 0 ? 0 : (size_t)n));
+		if (n < 0)
+			break;
+	}
+	if (n == -EAGAIN)
+		stream_want_write(&a->tunnel, a->d->timeouts.answer);
+	else if (n >= 0)
+		finish_writing(a);
+	// Other errors: the read finds out what happened.
+}
+
+static void
+write_plain(struct attempt *a)
+{
+	struct slice body = request_body_slice(a->req);
+	size_t all = a->head_len + body.len;
+	ssize_t n = 0;
+
+	while (a->sent < all && n >= 0) {
+		bool in_head = a->sent < a->head_len;
+		struct iovec iov = {
+			in_head ? (char *)a->head + a->sent
+				: (char *)(uintptr_t)body.at +
+				(a->sent - a->head_len),
+			in_head ? a->head_len - a->sent : all - a->sent,
+		};
+
+		n = stream_try(&a->tunnel, &iov, 1);
+		if (n > 0)
+			a->sent += (size_t)n;
+	}
+	if (n == -EAGAIN)
+		stream_want_write(&a->tunnel, a->d->timeouts.answer);
+	else if (n >= 0)
+		finish_writing(a);
+}
+
+static void
+on_writable(struct stream *s, void *arg)
+{
+	struct attempt *a = arg;
+
+	(void)s;
+	if (a->is_written)
+		return;
+	if (a->is_sealed)
+		write_sealed(a);
+	else if (a->to.source == SOURCE_PLAIN)
+		write_plain(a);
+}
+
+// The head goes right in front of the body, into the room left for it.
+static void
+put_head_before_body(struct attempt *a)
+{
+	struct request *req = a->req;
+
+	req->body.start = req->body_at - a->head_len;
+	memcpy(req->body.base + req->body.start, a->head, a->head_len);
+}
+
+static void
+on_sealed(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct attempt *a = arg;
+	struct request *req = a->req;
+	struct cryptod_sealed keys;
+	int r = cryptod_seal_read(status, msg, &keys);
+
+	(void)frame;
+	a->seal_id = 0;
+	if (r == 0 && keys.result != IPC__RESULT__RESULT_OK)
+		r = -EKEYREJECTED;
+	if (r == 0) {
+		put_head_before_body(a);
+		r = sealed_request_init(&a->out, &req->body,
+		    (struct slice){ req->model, strlen(req->model) },
+		    keys.ephemeral_key, keys.request_key);
+	}
+	if (r < 0) {
+		attempt_fail(a, r == -EMSGSIZE ? 413 : 503, "cannot_seal",
+		    r == -EMSGSIZE ? "the request is too large to be sealed"
+				   : "the request could not be encrypted");
+		return;
+	}
+	a->is_sealed = true;
+	sealed_answer_init(&a->in, a->to.key, keys.request_key);
+	write_sealed(a);
+}
+
+// ---- the tunnel
+
+static void
+on_tunnel(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__TunnelReply *reply = (const Ipc__TunnelReply *)msg;
+	struct attempt *a = arg;
+
+	(void)frame;
+	a->tunnel_id = 0;
+	if (status == 0 && reply->result == IPC__RESULT__RESULT_OK)
+		return;
+	if (status == -ETIMEDOUT ||
+	    (status == 0 && reply->result == IPC__RESULT__RESULT_TIMEOUT))
+		attempt_fail(a, 503, "host_unavailable",
+		    "the host did not answer the call in time");
+	else if (status == 0 && reply->result == IPC__RESULT__RESULT_REFUSED)
+		attempt_fail(a, 503, "host_unavailable",
+		    "the tunnel to the host was refused");
+	else
+		attempt_fail(
+		    a, 503, "host_unavailable", "the host cannot be reached");
+}
+
+static int
+open_tunnel(struct attempt *a)
+{
+	int pair[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+		pair) == -1)
+		return -errno;
+	stream_init(&a->tunnel, a->d->base, pair[0], &tunnel_ops, a);
+	r = gossipd_tunnel_send(a->d->gossipd, a->to.peer_id, pair[1],
+	    TUNNEL_DEADLINE_MS, on_tunnel, a, &a->tunnel_id);
+	if (r == 0)
+		stream_read_start(&a->tunnel, a->d->timeouts.answer);
+	return r;
+}
+
+// The key and the tunnel are asked for at the same time.
+static int
+go(struct attempt *a)
+{
+	struct proxyd *d = a->d;
+	int r;
+
+	if (d->gossipd == NULL || d->cryptod == NULL)
+		return -EPIPE;
+	r = attempt_head(a, "", "mesh", false);
+	if (r == 0 && a->to.source == SOURCE_SEALED)
+		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
+		    on_sealed, a, &a->seal_id);
+	if (r == 0)
+		r = open_tunnel(a);
+	if (r < 0)
+		return r;
+	if (a->to.source == SOURCE_SEALED) {
+		d->counters.sealed_sent++;
+		verdict_refresh(d, a->to.peer_id);
+		return 0;
+	}
+	d->counters.plain_sent++;
+	LOG(LOG_WARNING, "plain-request-going-out",
+	    F("request", (const char *)a->req->id),
+	    F("peer", log_peer(a->to.peer_id)),
+	    F("model", (const char *)a->req->model));
+	write_plain(a);
+	return 0;
+}
+
+static void
+fail_to_go(struct failure *ret, int error)
+{
+	failure_set(ret, 503, "node_not_ready",
+	    error == -EPIPE ? "a part of this node is not running"
+			    : "too many requests are under way");
+	ret->retry_after_s = RETRY_AFTER_S;
+}
+
+// ---- evidence
+
+static void
+refuse_unattested(struct attempt *a, const char *reason)
+{
+	struct request *req = a->req;
+	struct failure failure;
+
+	candidates_refuse(&req->candidates, a->to.peer_id, reason);
+	candidates_fail_unattested(&req->candidates, a->d, &failure);
+	request_attempt_failed(req, &failure);
+}
+
+static void
+on_verdict(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct attempt *a = arg;
+	struct attestd_verdict verdict;
+	struct failure failure;
+	struct peer *peer = peers_find(&a->d->peers, a->to.peer_id);
+	int r = attestd_verdict_read(status, msg, &verdict);
+
+	(void)frame;
+	a->verdict_id = 0;
+	if (r < 0) {
+		refuse_unattested(a, "the verifier does not answer");
+		return;
+	}
+	if (peer != NULL)
+		verdict_store(peer, a->to.key, &verdict);
+	if (verdict.level < a->d->config->required_level ||
+	    verdict.expires_ms <= clock_unix_ms()) {
+		refuse_unattested(a, verdict.reason);
+		return;
+	}
+	if ((r = go(a)) < 0) {
+		fail_to_go(&failure, r);
+		request_attempt_failed(a->req, &failure);
+	}
+}
+
+int
+attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
+{
+	struct proxyd *d = a->d;
+	struct peer *peer = peers_find(&d->peers, a->to.peer_id);
+	int r;
+
+	if (!d->config->is_attested_required ||
+	    (peer != NULL &&
+		peer_level_now(peer, a->to.key, clock_unix_ms()) >=
+		    d->config->required_level)) {
+		if ((r = go(a)) < 0)
+			fail_to_go(ret_failure, r);
+		return r;
+	}
+	r = d->verifier == NULL
+	    ? -EPIPE
+	    : attestd_verdict_send(d->verifier, a->to.peer_id, a->to.key,
+		  ASK_DEADLINE_MS, on_verdict, a, &a->verdict_id);
+	if (r == 0)
+		return 0;
+	candidates_refuse(
+	    &a->req->candidates, a->to.peer_id, "the verifier is not running");
+	candidates_fail_unattested(&a->req->candidates, d, ret_failure);
+	return r;
+}
+
+// ---- the answer, in
+
+static void
+fail_answer(struct attempt *a, int error)
+{
+	switch (error) {
+	case -EAGAIN:
+		attempt_fail(
+		    a, 503, "host_unavailable", "the host is not ready");
+		break;
+	case -EPROTO:
+		attempt_fail(a, 502, "bad_sealed_answer",
+		    "the host's answer is not sealed as agreed");
+		break;
+	case -EKEYREJECTED:
+		attempt_fail(a, 502, "bad_sealed_answer",
+		    "the answer names another key than the host's");
+		break;
+	case -ETIMEDOUT:
+		attempt_fail(
+		    a, 504, "host_timeout", "the host did not answer in time");
+		break;
+	case -EPIPE:
+		attempt_fail(a, a->up.has_head ? 502 : 503,
+		    a->up.has_head ? "host_failed" : "host_unavailable",
+		    a->up.has_head ? "the host's answer was cut off"
+				   : "the host closed the tunnel");
+		break;
+	case -EBADMSG:
+		attempt_fail(a, 502, "bad_sealed_answer",
+		    "the host's answer is damaged");
+		break;
+	default:
+		attempt_fail(
+		    a, 502, "host_failed", "the tunnel to the host failed");
+	}
+}
+
+static bool
+is_proven_complete(const struct attempt *a)
+{
+	return upstream_is_complete(&a->up) && (!a->is_sealed || a->in.done);
+}
+
+// Open all that is there and read it as HTTP.
+static int
+feed_sealed(struct attempt *a, const uint8_t *bytes, size_t n)
+{
+	uint8_t *at;
+	size_t len, used;
+	int r;
+
+	if ((r = sealed_answer_reserve(&a->in, n, &at)) < 0)
+		return r;
+	memcpy(at, bytes, n);
+	sealed_answer_commit(&a->in, n);
+	while ((r = sealed_answer_next(&a->in, &at, &len)) == 0) {
+		r = attempt_feed(a, at, len, &used);
+		sodium_memzero(at, len);
+		if (r < 0)
+			return r;
+		if (used < len) // bytes behind the end of the answer
+			return -EBADMSG;
+	}
+	return r == -EAGAIN ? 0 : r;
+}
+
+static void
+end_of_tunnel(struct attempt *a, int error)
+{
+	int r = error;
+
+	if (r == 0 && a->to.source == SOURCE_SEALED)
+		r = a->is_sealed ? sealed_answer_end(&a->in) : -EPIPE;
+	if (r == 0)
+		r = upstream_end(&a->up);
+	if (r == 0)
+		request_answer_end(a->req);
+	else
+		fail_answer(a, r == -ECONNRESET ? -EPIPE : r);
+}
+
+static void
+on_readable(struct stream *s, void *arg)
+{
+	struct attempt *a = arg;
+	uint8_t *scratch = a->d->scratch;
+	ssize_t n = stream_recv(s, scratch, SCRATCH_BYTES);
+	size_t used;
+	int r;
+
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		end_of_tunnel(a, (int)n);
+		return;
+	}
+	if (a->is_sealed)
+		r = feed_sealed(a, scratch, (size_t)n);
+	else if (a->to.source == SOURCE_PLAIN)
+		r = attempt_feed(a, scratch, (size_t)n, &used);
+	else
+		r = -EPROTO; // an answer before there was a question
+	sodium_memzero(scratch, (size_t)n);
+	if (r == 0 && a->is_sealed && a->in.done)
+		r = upstream_end(&a->up);
+	if (r < 0)
+		fail_answer(a, r);
+	else if (is_proven_complete(a))
+		request_answer_end(a->req);
+	else
+		attempt_flush(a, upstream_is_complete(&a->up));
+}
+
+static void
+on_failed(struct stream *s, void *arg, int error)
+{
+	(void)s;
+	fail_answer(arg, error);
+}
+
+void
+attempt_tunnel_stop(struct attempt *a)
+{
+	struct proxyd *d = a->d;
+
+	if (a->verdict_id != 0 && d->verifier != NULL)
+		ipc_cancel(d->verifier, a->verdict_id);
+	if (a->seal_id != 0 && d->cryptod != NULL)
+		ipc_cancel(d->cryptod, a->seal_id);
+	if (a->tunnel_id != 0 && d->gossipd != NULL)
+		ipc_cancel(d->gossipd, a->tunnel_id);
+	stream_close(&a->tunnel);
+	if (a->is_sealed) {
+		// For another host; useless once the body was given back.
+		if (!a->req->is_ended && buf_len(&a->req->body) > 0)
+			(void)!sealed_request_unseal(&a->out);
+		sealed_request_done(&a->out);
+		sealed_answer_done(&a->in);
+	}
+}

@@ -1,0 +1,238 @@
+// The inference servers and the connections to them.  A kept-alive connection
+// is watched while it is idle, so that one that the server closed is not given
+// out if that can be known.
+#include "proxyd/backend.h"
+
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "proxyd/proxyd.h"
+
+// ---- connections
+
+static void
+conn_free(struct reap *reap)
+{
+	free((char *)reap - offsetof(struct backend_conn, reap));
+}
+
+void
+backend_conn_drop(struct backend_conn *conn)
+{
+	struct backend *backend = conn->backend;
+
+	if (conn->is_idle) {
+		TAILQ_REMOVE(&backend->idle, conn, entry);
+		backend->n_idle--;
+		conn->is_idle = false;
+	}
+	stream_close(&conn->stream);
+	reaper_take(&backend->d->reaper, &conn->reap, conn_free);
+}
+
+// Bytes, an end or silence on an idle connection: it is of no more use.
+static void
+idle_readable(struct stream *s, void *arg)
+{
+	(void)s;
+	backend_conn_drop(arg);
+}
+
+static void
+idle_writable(struct stream *s, void *arg)
+{
+	(void)s;
+	(void)arg;
+}
+
+static void
+idle_failed(struct stream *s, void *arg, int error)
+{
+	(void)s;
+	(void)error;
+	backend_conn_drop(arg);
+}
+
+static const struct stream_ops idle_ops = { idle_readable, idle_writable,
+	idle_failed };
+
+void
+backend_conn_put(struct backend_conn *conn)
+{
+	struct backend *backend = conn->backend;
+
+	if (backend->n_idle >= BACKEND_IDLE_MAX || backend->d->is_stopping) {
+		backend_conn_drop(conn);
+		return;
+	}
+	conn->stream.ops = &idle_ops;
+	conn->stream.arg = conn;
+	conn->is_idle = true;
+	TAILQ_INSERT_HEAD(&backend->idle, conn, entry);
+	backend->n_idle++;
+	// Stays registered with epoll: only the timer changes.
+	stream_read_start(&conn->stream, backend->idle_timeout);
+}
+
+static int
+conn_new(struct backend *backend, const struct stream_ops *ops, void *arg,
+    struct backend_conn **ret)
+{
+	struct backend_conn *conn;
+	const struct backend_url *url = &backend->url;
+	AUTO_FD fd = -1;
+	int one = 1;
+
+	fd = socket(
+	    url->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -errno;
+	if (url->sa.sa_family != AF_UNIX)
+		(void)setsockopt(
+		    fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, &url->sa, url->len) == -1 && errno != EINPROGRESS)
+		return -errno;
+	if ((conn = calloc(1, sizeof(*conn))) == NULL)
+		return -ENOMEM;
+	conn->backend = backend;
+	stream_init(&conn->stream, backend->d->base, take_fd(&fd), ops, arg);
+	*ret = conn;
+	return 0;
+}
+
+int
+backend_conn_get(struct backend *backend, bool must_be_new,
+    const struct stream_ops *ops, void *arg, struct backend_conn **ret,
+    bool *ret_reused)
+{
+	struct backend_conn *conn = TAILQ_FIRST(&backend->idle);
+
+	*ret_reused = conn != NULL && !must_be_new;
+	if (!*ret_reused)
+		return conn_new(backend, ops, arg, ret);
+	TAILQ_REMOVE(&backend->idle, conn, entry);
+	backend->n_idle--;
+	conn->is_idle = false;
+	conn->stream.ops = ops;
+	conn->stream.arg = arg;
+	*ret = conn;
+	return 0;
+}
+
+// ---- the table
+
+static int
+backend_init(struct backend *backend, struct proxyd *d, const char *text,
+    char error[static CONFIG_ERROR_MAX])
+{
+	static const struct timeval idle = { BACKEND_IDLE_S, 0 };
+
+	backend->d = d;
+	backend->text = text;
+	TAILQ_INIT(&backend->idle);
+	(void)snprintf(backend->error, sizeof(backend->error), "not asked yet");
+	if (backend_url_parse(text, &backend->url) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--backend %.200s: not http://ADDR:PORT[/prefix] with a "
+		    "numeric address or localhost, nor unix:/path",
+		    text);
+		return -EINVAL;
+	}
+	backend->idle_timeout = event_base_init_common_timeout(d->base, &idle);
+	if (!backend->url.is_local)
+		LOG(LOG_WARNING, "backend-not-local", F("backend", text));
+	return 0;
+}
+
+int
+backends_init(struct proxyd *d, const struct option_list *list,
+    char error[static CONFIG_ERROR_MAX])
+{
+	struct backends *backends = &d->backends;
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++) {
+		r = backend_init(&backends->at[i], d, list->values[i], error);
+		backends->n++;
+	}
+	return r;
+}
+
+void
+backends_start(struct backends *backends)
+{
+	for (size_t i = 0; i < backends->n; i++)
+		backend_probe_start(&backends->at[i]);
+}
+
+void
+backends_done(struct backends *backends)
+{
+	for (size_t i = 0; i < backends->n; i++) {
+		struct backend *backend = &backends->at[i];
+		struct backend_conn *conn;
+
+		backend_probe_stop(backend);
+		while ((conn = TAILQ_FIRST(&backend->idle)) != NULL)
+			backend_conn_drop(conn);
+		free(backend->models);
+		backend->models = NULL;
+		backend->n_models = 0;
+	}
+}
+
+bool
+backend_has_model(const struct backend *backend, const char *model)
+{
+	size_t low = 0, high = backend->n_models;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(backend->models[mid].name, model);
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+struct backend *
+backends_find(struct backends *backends, const char *model, bool *ret_known)
+{
+	struct backend *best = NULL;
+
+	*ret_known = false;
+	for (size_t i = 0; i < backends->n; i++) {
+		struct backend *one = &backends->at[i];
+
+		if (!backend_has_model(one, model))
+			continue;
+		*ret_known = true;
+		if (one->is_up &&
+		    (best == NULL || one->in_flight < best->in_flight))
+			best = one;
+	}
+	return best;
+}
+
+void
+backend_failed(struct backend *backend, const char *why)
+{
+	bool was_up = backend->is_up;
+
+	(void)snprintf(backend->error, sizeof(backend->error), "%s", why);
+	backend->is_up = false;
+	if (was_up) {
+		LOG(LOG_WARNING, "backend-down", F("backend", backend->text),
+		    F("reason", (const char *)backend->error));
+		proxyd_tell_self(backend->d);
+	}
+	if (backend->probe == NULL)
+		backend_probe_in(backend, BACKEND_PROBE_DOWN_S);
+}

@@ -1,0 +1,547 @@
+// The server side of HTTP/1.1: heads, bodies, keep-alive, pipelining, one
+// request at a time.  Clients are on this machine, yet may be a web page, a
+// broken program or another user: limits, timeouts and the checks of Host and
+// Origin are for them.  Nothing is read as a request that could be the rest
+// of another.
+#include "proxyd/client_conn.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxyd/http_body.h"
+#include "proxyd/models.h"
+#include "proxyd/request.h"
+#include "proxyd/status.h"
+
+enum {
+	PIPELINED_MAX = 64 * 1024, // bytes of later requests held meanwhile
+	HEAD_MS_MAX = 30 * 1000,
+	DRAIN_MS_MAX = 10 * 1000,
+};
+
+enum conn_state {
+	CONN_HEAD, // reading one, or waiting for it
+	CONN_BODY,
+	CONN_BUSY,  // the answer is being made
+	CONN_FLUSH, // then it ends
+	CONN_DRAIN, // answered and shut; the client may be sending still
+};
+
+struct client_conn {
+	struct reap reap;
+	TAILQ_ENTRY(client_conn) entry;
+	struct proxyd *d;		 // borrowed
+	const struct listener *listener; // borrowed
+	struct stream stream;
+	enum conn_state state;
+	struct buf in; // of a head, or pipelined behind a request
+	bool has_pipelined;
+	size_t scanned;
+	uint64_t since_ms; // of the head, or of the draining
+	struct http_body body;
+	struct request *req; // borrowed while it lives
+	bool keep_alive;
+	bool is_http10;
+};
+
+static void
+conn_free(struct reap *reap)
+{
+	free((char *)reap - offsetof(struct client_conn, reap));
+}
+
+static void
+conn_close(struct client_conn *c)
+{
+	struct request *req = c->req;
+
+	if (!stream_is_open(&c->stream))
+		return;
+	stream_close(&c->stream);
+	c->req = NULL;
+	if (req != NULL)
+		request_abort(req);
+	buf_release(&c->in);
+	TAILQ_REMOVE(&c->d->conns, c, entry);
+	c->d->n_conns--;
+	reaper_take(&c->d->reaper, &c->reap, conn_free);
+}
+
+// A close that the client cannot take for the end of a body.
+static void
+conn_reset(struct client_conn *c)
+{
+	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(
+	    c->stream.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn_close(c);
+}
+
+// Closing at once would destroy, by a reset, an answer that the client has
+// not read yet.
+static void
+conn_drain(struct client_conn *c)
+{
+	c->state = CONN_DRAIN;
+	c->since_ms = clock_mono_ms();
+	buf_release(&c->in);
+	if (shutdown(c->stream.fd, SHUT_WR) == -1)
+		conn_close(c);
+	else
+		stream_read_start(&c->stream, c->d->timeouts.linger);
+}
+
+static void
+conn_finish(struct client_conn *c)
+{
+	if (stream_is_blocked(&c->stream)) {
+		c->state = CONN_FLUSH;
+		stream_read_stop(&c->stream);
+	} else {
+		conn_drain(c);
+	}
+}
+
+static void
+wait_for_head(struct client_conn *c)
+{
+	c->state = CONN_HEAD;
+	c->scanned = 0;
+	stream_read_start(&c->stream, c->d->timeouts.keep_alive);
+	// What came behind the last request is looked at from the loop.
+	if (c->has_pipelined)
+		event_active(&c->stream.read, EV_READ, 1);
+}
+
+static void
+on_request_ended(void *front, enum request_end how)
+{
+	struct client_conn *c = front;
+
+	c->req = NULL;
+	if (how == REQUEST_BROKEN && c->is_http10)
+		conn_reset(c);
+	else if (how != REQUEST_COMPLETE || !c->keep_alive)
+		conn_finish(c);
+	else
+		wait_for_head(c);
+}
+
+// ---- heads
+
+static int
+begin_request(struct client_conn *c, enum endpoint endpoint)
+{
+	struct request_front front = { &c->stream, c, on_request_ended };
+	int r = request_new(&c->req, c->d, &front, endpoint);
+
+	if (r < 0) {
+		conn_close(c);
+		return r;
+	}
+	c->req->is_http10 = c->is_http10;
+	c->req->wants_close = !c->keep_alive;
+	c->state = CONN_BUSY;
+	// From here on a read means: more, or the client is gone.
+	stream_read_start(&c->stream, NULL);
+	return 0;
+}
+
+__attribute__((format(printf, 4, 5))) static void
+refuse(struct client_conn *c, int status, const char *code, const char *format,
+    ...)
+{
+	char text[OPENAI_ERROR_TEXT_MAX];
+	struct failure failure;
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	failure_set(&failure, status, code, "%s", text);
+	if (c->req == NULL && begin_request(c, ENDPOINT_NONE) < 0)
+		return;
+	c->req->wants_close = !c->keep_alive;
+	request_fail(c->req, &failure);
+}
+
+static void
+refuse_method(struct client_conn *c, const char *allow)
+{
+	struct failure failure;
+
+	if (begin_request(c, ENDPOINT_NONE) < 0)
+		return;
+	failure_set(&failure, 405, "method_not_allowed",
+	    "this path knows %s only", allow);
+	failure.allow = allow;
+	request_fail(c->req, &failure);
+}
+
+// 0: the request may be looked at.
+static int
+check_caller(struct client_conn *c, const struct http_request *request)
+{
+	if (!host_is_ours(request->host, &c->listener->address)) {
+		refuse(c, 403, "host_not_allowed",
+		    "this server answers to localhost only, not to the name "
+		    "in Host");
+		return -EACCES;
+	}
+	if (request_is_cross_origin(request)) {
+		refuse(c, 403, "origin_not_allowed",
+		    "requests of web pages from other origins are refused");
+		return -EACCES;
+	}
+	return 0;
+}
+
+static bool
+has_body(const struct http_request *request)
+{
+	return request->framing == HTTP_BODY_CHUNKED ||
+	    (request->framing == HTTP_BODY_LENGTH && request->length > 0);
+}
+
+static void
+answer_get(struct client_conn *c, const struct route *route,
+    const struct http_request *request)
+{
+	if (has_body(request)) {
+		c->keep_alive = false;
+		refuse(c, 400, "unexpected_body", "this request has no body");
+		return;
+	}
+	if (begin_request(c, route->endpoint) < 0)
+		return;
+	request_set_id(
+	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
+	switch (route->endpoint) {
+	case ENDPOINT_MODELS:
+		models_answer_list(c->req);
+		break;
+	case ENDPOINT_MODEL:
+		models_answer_one(c->req, route->model);
+		break;
+	case ENDPOINT_STATUS:
+		status_answer(c->req);
+		break;
+	default:
+		health_answer(c->req);
+	}
+}
+
+static void
+begin_post(struct client_conn *c, enum endpoint endpoint,
+    const struct http_request *request)
+{
+	bool keep_alive = c->keep_alive;
+
+	// Refused before its body was read: the connection has to end.
+	c->keep_alive = false;
+	if (!content_type_is_json(&request->fields)) {
+		refuse(c, 415, "unsupported_content_type",
+		    "Content-Type must be application/json");
+		return;
+	}
+	if (request->framing == HTTP_BODY_LENGTH &&
+	    request->length > BODY_MAX) {
+		refuse(c, 413, "request_too_large",
+		    "the body is larger than 70 MiB");
+		return;
+	}
+	c->keep_alive = keep_alive;
+	if (begin_request(c, endpoint) < 0)
+		return;
+	request_set_id(
+	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
+	http_body_init(&c->body, request->framing, request->length);
+	c->state = CONN_BODY;
+	stream_read_start(&c->stream, c->d->timeouts.body);
+	if (request->expect_continue && has_body(request) &&
+	    stream_send(&c->stream, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1) <
+		0)
+		conn_close(c);
+}
+
+static void
+take_request(struct client_conn *c, const struct http_request *request)
+{
+	struct route route;
+
+	c->is_http10 = request->minor == 0;
+	c->keep_alive =
+	    request->keep_alive && !has_body(request) && !c->d->is_stopping;
+	if (check_caller(c, request) < 0)
+		return;
+	route = route_find(c->listener->door, request);
+	if (route.allow != NULL) {
+		refuse_method(c, route.allow);
+		return;
+	}
+	if (route.endpoint == ENDPOINT_NONE) {
+		refuse(c, 404, "not_found", "there is nothing at this path");
+		return;
+	}
+	c->keep_alive = request->keep_alive && !c->d->is_stopping;
+	if (endpoint_has_body(route.endpoint))
+		begin_post(c, route.endpoint, request);
+	else
+		answer_get(c, &route, request);
+}
+
+static void
+take_head(struct client_conn *c, const uint8_t *head, size_t len)
+{
+	struct http_request request;
+	struct http_refusal why;
+
+	if (http_request_parse(head, len, 0, &request, &why) == 0) {
+		take_request(c, &request);
+		return;
+	}
+	c->keep_alive = false;
+	refuse(c, why.status, "bad_request", "%s", why.message);
+}
+
+static void
+refuse_head(struct client_conn *c, int error)
+{
+	struct http_refusal why = http_head_refusal(error);
+
+	c->keep_alive = false;
+	refuse(c, why.status, "bad_request", "%s", why.message);
+}
+
+// Returns how many bytes of the input belonged to the head.
+static size_t
+feed_head(struct client_conn *c, const uint8_t *in, size_t n)
+{
+	size_t before = buf_len(&c->in), len = 0, all = n;
+	const uint8_t *bytes = in;
+	struct buf whole;
+	int r;
+
+	if (before > 0) {
+		if (n > HTTP_HEAD_MAX - before)
+			n = HTTP_HEAD_MAX - before;
+		if (buf_append(&c->in, in, n) < 0) {
+			conn_close(c);
+			return all;
+		}
+		bytes = buf_data(&c->in);
+		n = buf_len(&c->in);
+	}
+	r = http_head_find(bytes, n, &c->scanned, &len);
+	if (r == -EAGAIN && before == 0) {
+		c->since_ms = clock_mono_ms();
+		stream_read_start(&c->stream, c->d->timeouts.head);
+		if (buf_append(&c->in, in, n) < 0)
+			conn_close(c);
+		return n;
+	}
+	if (r == -EAGAIN)
+		return n - before;
+	if (r < 0) {
+		refuse_head(c, r);
+		return all;
+	}
+	c->scanned = 0;
+	// Its buffer is free for what is pipelined behind the request.
+	whole = c->in;
+	buf_init(&c->in, whole.max);
+	take_head(c, bytes, len);
+	buf_release(&whole);
+	return len - before;
+}
+
+// ---- bodies
+
+static size_t
+feed_body(struct client_conn *c, const uint8_t *in, size_t n)
+{
+	struct http_piece piece;
+
+	if (http_body_read(&c->body, in, n, &piece) < 0) {
+		c->keep_alive = false;
+		refuse(c, 400, "bad_request",
+		    "the chunks of the body are malformed");
+		return n;
+	}
+	if (piece.len > 0 &&
+	    request_body(c->req, in + piece.at, piece.len) < 0) {
+		// It was answered; the rest of its body is no request.
+		return n;
+	}
+	return piece.used;
+}
+
+static void
+body_is_complete(struct client_conn *c)
+{
+	c->state = CONN_BUSY;
+	stream_read_start(&c->stream, NULL);
+	request_start(c->req);
+}
+
+static void
+keep_pipelined(struct client_conn *c, const uint8_t *in, size_t n)
+{
+	if (buf_append(&c->in, in, n) < 0) {
+		conn_close(c);
+		return;
+	}
+	c->has_pipelined = true;
+	// It can wait, and so can the news that the client is gone.
+	if (buf_len(&c->in) >= PIPELINED_MAX)
+		stream_read_stop(&c->stream);
+}
+
+static void
+feed(struct client_conn *c, const uint8_t *in, size_t n)
+{
+	size_t at = 0;
+
+	while (stream_is_open(&c->stream)) {
+		if (c->state == CONN_BODY && http_body_is_done(&c->body)) {
+			body_is_complete(c);
+			continue;
+		}
+		if (at == n)
+			return;
+		if (c->state == CONN_HEAD) {
+			at += feed_head(c, in + at, n - at);
+		} else if (c->state == CONN_BODY) {
+			at += feed_body(c, in + at, n - at);
+		} else {
+			if (c->state == CONN_BUSY)
+				keep_pipelined(c, in + at, n - at);
+			return;
+		}
+	}
+}
+
+static void
+feed_pipelined(struct client_conn *c)
+{
+	struct buf pending = c->in;
+
+	c->has_pipelined = false;
+	buf_init(&c->in, pending.max);
+	feed(c, buf_data(&pending), buf_len(&pending));
+	buf_release(&pending);
+}
+
+// ---- the loop
+
+static bool
+takes_too_long(const struct client_conn *c)
+{
+	uint64_t ms = clock_mono_ms() - c->since_ms;
+
+	if (c->state == CONN_HEAD && buf_len(&c->in) > 0)
+		return ms > HEAD_MS_MAX;
+	return c->state == CONN_DRAIN && ms > DRAIN_MS_MAX;
+}
+
+static void
+on_readable(struct stream *s, void *arg)
+{
+	struct client_conn *c = arg;
+	uint8_t *scratch = c->d->scratch;
+	ssize_t n;
+
+	if (c->state == CONN_HEAD && c->has_pipelined) {
+		feed_pipelined(c);
+		return;
+	}
+	n = stream_recv(s, scratch, SCRATCH_BYTES);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		// No half-open clients: an end is how they leave.
+		conn_close(c);
+		return;
+	}
+	if (takes_too_long(c)) {
+		conn_close(c);
+		return;
+	}
+	if (c->state != CONN_DRAIN)
+		feed(c, scratch, (size_t)n);
+	sodium_memzero(scratch, (size_t)n);
+}
+
+static void
+on_writable(struct stream *s, void *arg)
+{
+	struct client_conn *c = arg;
+
+	(void)s;
+	if (c->state == CONN_FLUSH)
+		conn_drain(c);
+	else if (c->req != NULL)
+		request_front_writable(c->req);
+}
+
+static void
+on_failed(struct stream *s, void *arg, int error)
+{
+	struct client_conn *c = arg;
+
+	(void)s;
+	if (error != -ETIMEDOUT || c->state == CONN_BUSY ||
+	    c->state == CONN_FLUSH || c->state == CONN_DRAIN ||
+	    (c->state == CONN_HEAD && buf_len(&c->in) == 0)) {
+		conn_close(c);
+		return;
+	}
+	c->keep_alive = false;
+	refuse(c, 408, "request_timeout", "the request came too slowly");
+}
+
+int
+client_conn_new(struct proxyd *d, struct listener *listener, int fd)
+{
+	static const struct stream_ops ops = { on_readable, on_writable,
+		on_failed };
+	struct client_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->d = d;
+	c->listener = listener;
+	// A head that is incomplete, or one read behind the limit.
+	buf_init(&c->in, PIPELINED_MAX + SCRATCH_BYTES);
+	stream_init(&c->stream, d->base, fd, &ops, c);
+	c->stream.write_timeout = d->timeouts.answer;
+	TAILQ_INSERT_TAIL(&d->conns, c, entry);
+	d->n_conns++;
+	stream_read_start(&c->stream, d->timeouts.keep_alive);
+	return 0;
+}
+
+void
+client_conns_close_idle(struct proxyd *d)
+{
+	struct client_conn *c, *next;
+
+	for (c = TAILQ_FIRST(&d->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->req == NULL)
+			conn_close(c);
+	}
+}
+
+void
+client_conns_close_all(struct proxyd *d)
+{
+	struct client_conn *c;
+
+	while ((c = TAILQ_FIRST(&d->conns)) != NULL)
+		conn_close(c);
+}

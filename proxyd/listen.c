@@ -1,0 +1,118 @@
+// Listening sockets: loopback only (config.c), bounded, without delay.
+#include "proxyd/listen.h"
+
+#include <assert.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "proxyd/client_conn.h"
+#include "proxyd/proxyd.h"
+
+enum { ACCEPT_AT_A_TIME = 64, BACKLOG = 1024 };
+
+#define BUSY_BODY                                           \
+	"{\"error\":{\"message\":\"too many connections\"," \
+	"\"type\":\"server_error\",\"param\":null,\"code\":\"overloaded\"}}"
+
+static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
+			   "Content-Type: application/json\r\n"
+			   "Content-Length: 99\r\n"
+			   "Retry-After: 5\r\n"
+			   "Connection: close\r\n\r\n" BUSY_BODY;
+static_assert(sizeof(BUSY_BODY) - 1 == 99, "the length that busy names");
+
+int
+listener_open(struct listener *l, struct proxyd *d, enum door door,
+    const struct address *address)
+{
+	AUTO_FD fd = socket(address->sa.sa_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1;
+
+	l->fd = -1;
+	if (fd == -1)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	// Accepted sockets inherit it: one call less for each.
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (bind(fd, &address->sa, address->len) == -1 ||
+	    listen(fd, BACKLOG) == -1)
+		return -errno;
+	l->address = *address;
+	l->address.len = sizeof(l->address.in6);
+	if (getsockname(fd, &l->address.sa, &l->address.len) == -1)
+		return -errno;
+	l->d = d;
+	l->door = door;
+	l->fd = take_fd(&fd);
+	return address_format(&l->address.sa, l->address.len, l->text);
+}
+
+static void
+refuse(int fd)
+{
+	// Whatever becomes of it: the connection is closed anyway.
+	(void)!send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+static void
+on_unpause(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (l->fd != -1)
+		(void)event_add(&l->event, NULL);
+}
+
+static void
+on_connection(evutil_socket_t listening, short what, void *arg)
+{
+	static const struct timeval second = { 1, 0 };
+	struct listener *l = arg;
+	int fd = -1;
+
+	(void)what;
+	for (unsigned i = 0; i < ACCEPT_AT_A_TIME; i++) {
+		fd = accept4(
+		    listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1)
+			break;
+		l->d->counters.connections++;
+		if (l->d->n_conns >= CONNS_MAX ||
+		    client_conn_new(l->d, l, fd) < 0)
+			refuse(fd);
+	}
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
+		LOG(LOG_WARNING, "no-descriptors-left",
+		    F("listener", (const char *)l->text));
+		(void)event_del(&l->event);
+		(void)evtimer_add(&l->pause, &second);
+	}
+}
+
+int
+listener_start(struct listener *l)
+{
+	struct event_base *base = l->d->base;
+
+	(void)evtimer_assign(&l->pause, base, on_unpause, l);
+	(void)event_assign(
+	    &l->event, base, l->fd, EV_READ | EV_PERSIST, on_connection, l);
+	return event_add(&l->event, NULL) == -1 ? -ENOMEM : 0;
+}
+
+void
+listener_close(struct listener *l)
+{
+	if (event_initialized(&l->event)) {
+		(void)event_del(&l->event);
+		(void)event_del(&l->pause);
+	}
+	if (l->d != NULL)
+		close_fd(&l->fd);
+}

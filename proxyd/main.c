@@ -1,0 +1,115 @@
+// meshllm-proxyd: HTTP for clients and backends, sealed tunnels to the mesh.
+// The five steps of every daemon; no byte of anybody else is read before (5).
+#include <event2/event.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/log.h"
+#include "common/process.h"
+#include "common/sandbox.h"
+#include "proxyd/proxyd.h"
+#include "proxyd/sandbox.h"
+
+enum { CHANNELS = 3 }; // cryptod, gossipd, verifier
+
+static const char *const siblings[] = { "cryptod", "gossipd", "attestd", NULL };
+
+// A connection and a tunnel for each of CONNS_MAX, as far as we may.
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		LOG(LOG_WARNING, "descriptor-limit-stays",
+		    F("error", log_error(errno)));
+}
+
+// First uses that need a file, the locale or a random number.
+static int
+prepare_libraries(void)
+{
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	json_object_seed(randombytes_random());
+	return 0;
+}
+
+static void
+complain_and_exit(const char *error)
+{
+	LOG(LOG_ERROR, "fatal", F("error", error));
+	(void)fprintf(stderr, "meshllm-proxyd: %s\n", error);
+	exit(EXIT_FAILURE);
+}
+
+static struct event_base *
+make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	if (config == NULL)
+		return NULL;
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct process_channels channels;
+	struct proxyd_config config;
+	char error[CONFIG_ERROR_MAX];
+	struct event_base *base;
+	struct proxyd *d;
+	int r, status;
+
+	// 1. nothing inherited by accident
+	log_open("proxyd");
+	if ((r = process_harden()) < 0)
+		fatal("harden", r);
+
+	// 2. what to do
+	if ((r = config_read(&config, argc, argv, error)) == 1)
+		return EXIT_SUCCESS;
+	if (r < 0)
+		complain_and_exit(error);
+	if (process_take_channels(CHANNELS, &channels) < 0) {
+		process_explain_alone("meshllm-proxyd", siblings);
+		return 2;
+	}
+
+	// 3. what needs a path, a privilege or much memory
+	raise_descriptor_limit();
+	if ((r = prepare_libraries()) < 0)
+		fatal("libraries", r);
+	if ((base = make_base()) == NULL)
+		fatal("event_base_new", -ENOMEM);
+	if (proxyd_new(&d, base, &config, &channels, error) < 0)
+		complain_and_exit(error);
+
+	// 4. give it all up
+	if ((r = process_confine()) < 0)
+		fatal("confine", r);
+	sandbox_enter_or_die(proxyd_sandbox, proxyd_sandbox_len);
+
+	// 5. only now look at a byte that somebody else chose
+	if ((r = proxyd_watch(d)) < 0 || (r = proxyd_tell_ready(d)) < 0)
+		fatal("watch", r);
+	if (event_base_dispatch(base) == -1)
+		fatal("loop", -EIO);
+	status = d->exit_status;
+	proxyd_free(d);
+	event_base_free(base);
+	config_done(&config);
+	return status;
+}

@@ -1,0 +1,252 @@
+// The daemon's state: made, watched, stopped, freed.
+#include "proxyd/proxyd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "proxyd/client_conn.h"
+#include "proxyd/inbound.h"
+
+static void
+init_timeouts(struct timeouts *t, struct event_base *base)
+{
+	static const struct timeval linger = { 2, 0 }, head = { 30, 0 },
+				    body = { 60, 0 }, keep_alive = { 120, 0 },
+				    answer = { 300, 0 };
+
+	t->linger = event_base_init_common_timeout(base, &linger);
+	t->head = event_base_init_common_timeout(base, &head);
+	t->body = event_base_init_common_timeout(base, &body);
+	t->keep_alive = event_base_init_common_timeout(base, &keep_alive);
+	t->answer = event_base_init_common_timeout(base, &answer);
+}
+
+static void
+on_stop_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxyd *d = arg;
+
+	(void)fd;
+	(void)what;
+	(void)event_base_loopbreak(d->base);
+}
+
+// ---- channels
+
+static void
+on_channel_closed(struct ipc_peer *peer, int reason)
+{
+	struct proxyd *d = ipc_peer_daemon(peer);
+	enum ipc_role role = ipc_peer_role(peer);
+
+	if (!d->is_stopping)
+		LOG(LOG_ERROR, "channel-closed", F("to", ipc_role_name(role)),
+		    F("reason", log_error(reason)));
+	if (role == ROLE_PARENT) {
+		d->parent = NULL;
+		proxyd_stop(d, EXIT_FAILURE);
+	} else if (role == ROLE_CRYPTOD) {
+		d->cryptod = NULL;
+	} else if (role == ROLE_GOSSIPD) {
+		d->gossipd = NULL;
+	} else {
+		d->verifier = NULL;
+	}
+}
+
+static int
+open_channel(
+    struct proxyd *d, int *fd, enum ipc_role role, struct ipc_peer **ret)
+{
+	struct ipc_channel_config config = {
+		.base = d->base,
+		.fd = take_fd(fd),
+		.self = ROLE_PROXYD,
+		.role = role,
+		.rules = proxyd_rules,
+		.n_rules = proxyd_n_rules,
+		.daemon = d,
+		.closed = on_channel_closed,
+	};
+
+	return ipc_peer_new(ret, &config);
+}
+
+static int
+open_channels(struct proxyd *d)
+{
+	int r;
+
+	r = open_channel(d, &d->channels.parent_fd, ROLE_PARENT, &d->parent);
+	if (r == 0)
+		r = open_channel(
+		    d, &d->channels.fds[0], ROLE_CRYPTOD, &d->cryptod);
+	if (r == 0)
+		r = open_channel(
+		    d, &d->channels.fds[1], ROLE_GOSSIPD, &d->gossipd);
+	if (r == 0)
+		r = open_channel(
+		    d, &d->channels.fds[2], ROLE_VERIFIER, &d->verifier);
+	return r;
+}
+
+// ---- new, watch, free
+
+static int
+open_listener(struct proxyd *d, enum door door, const struct address *address,
+    char error[static CONFIG_ERROR_MAX])
+{
+	struct listener *l = door == DOOR_API ? &d->api : &d->management;
+	char text[ADDRESS_TEXT_MAX] = "?";
+	int r = listener_open(l, d, door, address);
+
+	if (r == 0)
+		return 0;
+	(void)!address_format(&address->sa, address->len, text);
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "cannot listen on %s (--%s): %s", text,
+	    door == DOOR_API ? "api" : "management", strerror(-r));
+	return r;
+}
+
+int
+proxyd_new(struct proxyd **ret, struct event_base *base,
+    const struct proxyd_config *config, struct process_channels *channels,
+    char error[static CONFIG_ERROR_MAX])
+{
+	struct proxyd *d = calloc(1, sizeof(*d));
+	int r;
+
+	(void)snprintf(error, CONFIG_ERROR_MAX, "out of memory");
+	if (d == NULL)
+		return -ENOMEM;
+	d->base = base;
+	d->config = config;
+	d->channels = *channels;
+	d->exit_status = EXIT_FAILURE;
+	TAILQ_INIT(&d->conns);
+	TAILQ_INIT(&d->inbounds);
+	peers_init(&d->peers);
+	reaper_init(&d->reaper, base);
+	init_timeouts(&d->timeouts, base);
+	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
+	r = backends_init(d, &config->backends, error);
+	if (r == 0)
+		r = open_listener(d, DOOR_API, &config->api_address, error);
+	if (r == 0)
+		r = open_listener(
+		    d, DOOR_MANAGEMENT, &config->management_address, error);
+	if (r < 0) {
+		proxyd_free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+int
+proxyd_watch(struct proxyd *d)
+{
+	int r = open_channels(d);
+
+	if (r == 0)
+		r = listener_start(&d->api);
+	if (r == 0)
+		r = listener_start(&d->management);
+	if (r < 0)
+		return r;
+	proxyd_ask_keys(d);
+	// A client says so; a host when a backend has told its models.
+	if (d->config->backends.n == 0)
+		proxyd_tell_self(d);
+	backends_start(&d->backends);
+	return 0;
+}
+
+static void
+free_self(struct self *self)
+{
+	free(self->token);
+	free(self->mesh_id);
+	free(self->version);
+	for (size_t i = 0; i < ADDRESSES_SHOWN_MAX; i++)
+		free(self->addresses[i]);
+}
+
+void
+proxyd_free(struct proxyd *d)
+{
+	if (d == NULL)
+		return;
+	d->is_stopping = true;
+	listener_close(&d->api);
+	listener_close(&d->management);
+	client_conns_close_all(d);
+	inbounds_close_all(d);
+	backends_done(&d->backends);
+	ipc_peer_free(d->parent);
+	ipc_peer_free(d->cryptod);
+	ipc_peer_free(d->gossipd);
+	ipc_peer_free(d->verifier);
+	close_fd(&d->channels.parent_fd);
+	for (size_t i = 0; i < d->channels.n; i++)
+		close_fd(&d->channels.fds[i]);
+	(void)event_del(&d->stop_timer);
+	reaper_done(&d->reaper);
+	peers_done(&d->peers);
+	free_self(&d->self);
+	free(d);
+}
+
+int
+proxyd_tell_ready(struct proxyd *d)
+{
+	Ipc__Ready ready = IPC__READY__INIT;
+
+	ready.api_address = d->api.text;
+	ready.management_address = d->management.text;
+	return ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
+}
+
+// ---- the end
+
+void
+proxyd_request_ended(struct proxyd *d)
+{
+	if (d->is_stopping && d->n_requests == 0)
+		(void)event_base_loopbreak(d->base);
+}
+
+void
+proxyd_stop(struct proxyd *d, int exit_status)
+{
+	static const struct timeval grace = { 2, 0 };
+
+	if (d->is_stopping)
+		return;
+	d->is_stopping = true;
+	d->exit_status = exit_status;
+	listener_close(&d->api);
+	listener_close(&d->management);
+	client_conns_close_idle(d);
+	(void)evtimer_add(&d->stop_timer, &grace);
+	proxyd_request_ended(d);
+}
+
+int
+proxyd_hold(struct proxyd *d, size_t *held, size_t now)
+{
+	if (now > *held && now - *held > HELD_BYTES_MAX - d->held_bytes)
+		return -ENOBUFS;
+	d->held_bytes = d->held_bytes - *held + now;
+	*held = now;
+	return 0;
+}
+
+void
+proxyd_unhold(struct proxyd *d, size_t *held)
+{
+	d->held_bytes -= *held;
+	*held = 0;
+}

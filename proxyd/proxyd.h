@@ -1,0 +1,144 @@
+// State of the daemon, and what its files need of each other.
+#ifndef PROXYD_PROXYD_H
+#define PROXYD_PROXYD_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/address.h"
+#include "common/cleanup.h"
+#include "common/ipc.h"
+#include "common/process.h"
+#include "common/sizes.h"
+#include "proxyd/answer.h"
+#include "proxyd/backend.h"
+#include "proxyd/config.h"
+#include "proxyd/listen.h"
+#include "proxyd/peers.h"
+#include "proxyd/reap.h"
+
+enum {
+	CONNS_MAX = 4096,   // HTTP connections, both listeners
+	INBOUND_MAX = 2048, // tunnels that peers opened
+	INBOUND_PER_PEER_MAX = 256,
+	BODY_MAX = 70 * 1024 * 1024, // of one request
+	SCRATCH_BYTES = 64 * 1024,   // one read
+	PROCESSES_SHOWN_MAX = 16,
+	ADDRESSES_SHOWN_MAX = 16,
+
+	ASK_DEADLINE_MS = 5000,	    // cryptod, verifier
+	TUNNEL_DEADLINE_MS = 20000, // 10 s to dial, 5 s for the stream
+};
+
+// Bytes of requests and envelopes that are held at a time.
+#define HELD_BYTES_MAX ((size_t)512 * 1024 * 1024)
+
+// One common queue for each, so that re-arming per token costs nothing.
+struct timeouts {
+	const struct timeval *linger;	  // 2 s
+	const struct timeval *head;	  // 30 s
+	const struct timeval *body;	  // 60 s
+	const struct timeval *keep_alive; // 120 s
+	const struct timeval *answer;	  // 300 s: first byte, then silence
+};
+
+struct counters {
+	uint64_t requests; // accepted for an answer, from clients
+	uint64_t local;
+	uint64_t sealed_sent;
+	uint64_t sealed_served;
+	uint64_t plain_sent;
+	uint64_t plain_served;
+	uint64_t plain_refused;
+	uint64_t refused; // before anything was asked
+	uint64_t retries;
+	uint64_t failed;
+	uint64_t aborted; // the client went away
+	uint64_t connections;
+	uint64_t tunnels_in;
+};
+
+struct process_shown {
+	char name[32];
+	uint32_t pid;
+};
+
+// What gossipd and cryptod say about ourselves.
+struct self {
+	bool has_id;
+	uint8_t id[ENDPOINT_ID_LEN];
+	bool has_key;
+	uint8_t inference_key[INFERENCE_KEY_LEN];
+	char *token;			      // owned
+	char *mesh_id;			      // owned
+	char *version;			      // owned
+	char *addresses[ADDRESSES_SHOWN_MAX]; // owned
+	size_t n_addresses;
+	struct process_shown processes[PROCESSES_SHOWN_MAX];
+	size_t n_processes;
+};
+
+struct client_conn;
+struct inbound;
+
+struct proxyd {
+	struct event_base *base;	    // borrowed
+	const struct proxyd_config *config; // borrowed
+	struct process_channels channels;   // owned until they are opened
+	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
+	struct self self;
+	struct peers peers;
+	struct backends backends;
+	struct listener api, management;
+	struct timeouts timeouts;
+	struct counters counters;
+	struct reaper reaper;
+	TAILQ_HEAD(, client_conn) conns;
+	size_t n_conns;
+	TAILQ_HEAD(, inbound) inbounds;
+	size_t n_inbounds;
+	size_t n_requests;		// being answered
+	size_t held_bytes;		// see HELD_BYTES_MAX
+	struct gather gather;		// of the answer that is being composed
+	uint8_t scratch[SCRATCH_BYTES]; // wiped after each use
+	bool is_stopping;
+	int exit_status;
+	struct event stop_timer;
+};
+
+// Binds the listeners; fds of the channels are taken in any case.
+MUST_CHECK int proxyd_new(struct proxyd **ret, struct event_base *,
+    const struct proxyd_config *, struct process_channels *,
+    char error[static CONFIG_ERROR_MAX]);
+void proxyd_free(struct proxyd *);
+// Open the channels and begin to serve.
+MUST_CHECK int proxyd_watch(struct proxyd *);
+// No new connections; ends the loop when all is answered, or in 2 seconds.
+void proxyd_stop(struct proxyd *, int exit_status);
+// A request is done: the loop may end now.
+void proxyd_request_ended(struct proxyd *);
+// Tell the parent that we can serve.
+MUST_CHECK int proxyd_tell_ready(struct proxyd *);
+// Tell gossipd what is served here; when the models change, or gossipd came.
+void proxyd_tell_self(struct proxyd *);
+// Ask cryptod for our keys, now and after a rotation.
+void proxyd_ask_keys(struct proxyd *);
+
+// Count memory that a request holds: *held grows or shrinks to now.
+// -ENOBUFS: all requests together hold too much.
+MUST_CHECK int proxyd_hold(struct proxyd *, size_t *held, size_t now);
+void proxyd_unhold(struct proxyd *, size_t *held);
+
+extern const struct ipc_rule proxyd_rules[];
+extern const size_t proxyd_n_rules;
+
+ipc_handler handle_stop, handle_processes; // handle_parent.c
+ipc_handler handle_key_changed;		   // handle_cryptod.c
+ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
+    handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
+
+#endif

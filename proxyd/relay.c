@@ -1,0 +1,324 @@
+// The upstream's answer made into ours: status and a short list of fields are
+// taken over, everything else is our own.  Trusts the upstream with the words
+// of its body and with nothing else.
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "proxyd/attempt.h"
+#include "proxyd/request.h"
+
+enum {
+	RELAY_FIELDS_MAX = 24,
+	RELAY_TEXT_MAX = 4096,
+	OWN_FIELDS_MAX = 6,
+};
+
+// End-to-end fields that clients of this API use.
+static const char *const passed_on[] = {
+	"Content-Type",
+	"Content-Encoding",
+	"Cache-Control",
+	"Date",
+	"Retry-After",
+	"Retry-After-Ms",
+	"X-Should-Retry",
+	"X-Accel-Buffering",
+	"Openai-Processing-Ms",
+	"Openai-Model",
+	"Openai-Version",
+};
+
+static const char ratelimit_prefix[] = "X-Ratelimit-";
+
+struct fields {
+	struct http_pair set[RELAY_FIELDS_MAX + OWN_FIELDS_MAX];
+	size_t n;
+	char text[RELAY_TEXT_MAX];
+	size_t used;
+};
+
+static const char *
+keep(struct fields *f, struct slice s)
+{
+	char *at = f->text + f->used;
+
+	if (s.len + 1 > sizeof(f->text) - f->used)
+		return NULL;
+	memcpy(at, s.at, s.len);
+	at[s.len] = '\0';
+	f->used += s.len + 1;
+	return at;
+}
+
+static void
+put(struct fields *f, const char *name, const char *value)
+{
+	if (name != NULL && value != NULL && f->n < N_ELEMENTS(f->set))
+		f->set[f->n++] = (struct http_pair){ name, value };
+}
+
+static bool
+is_passed_on(struct slice name)
+{
+	size_t prefix = sizeof(ratelimit_prefix) - 1;
+
+	for (size_t i = 0; i < N_ELEMENTS(passed_on); i++)
+		if (slice_is_nocase(name, passed_on[i]))
+			return true;
+	return name.len > prefix &&
+	    strncasecmp(name.at, ratelimit_prefix, prefix) == 0;
+}
+
+static void
+put_upstream(struct fields *f, const struct http_fields *in)
+{
+	for (size_t i = 0; i < in->n && f->n < RELAY_FIELDS_MAX; i++) {
+		const struct http_field *field = &in->at[i];
+		const char *name;
+
+		if (!is_passed_on(field->name))
+			continue;
+		name = keep(f, field->name);
+		put(f, name, keep(f, field->value));
+	}
+}
+
+static const char *
+level_of(const struct request *req)
+{
+	const struct candidate *to = &req->attempt->to;
+	const struct peer *peer;
+
+	if (to->source == SOURCE_LOCAL)
+		return "local";
+	peer = peers_find(&req->d->peers, to->peer_id);
+	if (peer == NULL || to->source == SOURCE_PLAIN)
+		return level_name(IPC__LEVEL__LEVEL_NONE);
+	return level_name(peer_level_now(peer, to->key, clock_unix_ms()));
+}
+
+// What only we say; a peer's opener says it itself.
+static void
+put_own(struct fields *f, const struct request *req)
+{
+	static const char *const encrypted[] = {
+		[SOURCE_LOCAL] = "local",
+		[SOURCE_SEALED] = "sealed",
+		[SOURCE_PLAIN] = "no",
+	};
+	const struct candidate *to;
+	char *id = f->text + f->used;
+
+	if (req->is_inbound)
+		return;
+	put(f, "X-Request-Id", req->id);
+	if (req->attempt == NULL)
+		return;
+	to = &req->attempt->to;
+	if (sizeof(f->text) - f->used < 2 * ENDPOINT_ID_SHORT_LEN + 1)
+		return;
+	if (to->source == SOURCE_LOCAL) {
+		id = NULL;
+	} else {
+		hex_endpoint_id_short(to->peer_id, id);
+		f->used += 2 * ENDPOINT_ID_SHORT_LEN + 1;
+	}
+	put(f, "X-Meshllm-Host", id == NULL ? "local" : id);
+	put(f, "X-Meshllm-Encrypted", encrypted[to->source]);
+	put(f, "X-Meshllm-Attestation", level_of(req));
+}
+
+static int
+write_head(struct request *req, int status, struct fields *f,
+    enum http_framing framing, uint64_t length)
+{
+	struct http_rewrite how = { .framing = framing,
+		.length = length,
+		.close = req->wants_close,
+		.set = f->set,
+		.n_set = f->n };
+
+	return answer_head(&req->answer, status, &how);
+}
+
+static enum http_framing
+framing_for(const struct request *req, const struct http_response *response)
+{
+	if (response->framing == HTTP_BODY_NONE ||
+	    response->framing == HTTP_BODY_LENGTH)
+		return response->framing;
+	return req->is_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
+}
+
+static void
+note_content_type(struct request *req, const struct http_response *response)
+{
+	static const char stream[] = "text/event-stream";
+	const struct http_field *type =
+	    http_fields_find(&response->fields, "Content-Type");
+	size_t n = sizeof(stream) - 1;
+
+	req->error_type[0] = '\0';
+	req->answer.is_event_stream = type != NULL && type->value.len >= n &&
+	    strncasecmp(type->value.at, stream, n) == 0;
+	if (type != NULL && type->value.len < sizeof(req->error_type)) {
+		memcpy(req->error_type, type->value.at, type->value.len);
+		req->error_type[type->value.len] = '\0';
+	}
+}
+
+int
+relay_head(struct request *req, const struct http_response *response)
+{
+	struct fields f = { .n = 0 };
+	enum http_framing framing = framing_for(req, response);
+
+	note_content_type(req, response);
+	if (response->status >= 300) {
+		req->is_collecting_error = true;
+		return 0;
+	}
+	if (framing == HTTP_BODY_UNTIL_CLOSE)
+		req->wants_close = true;
+	put_upstream(&f, &response->fields);
+	put_own(&f, req);
+	return write_head(req, response->status, &f, framing, response->length);
+}
+
+// ---- errors
+
+static bool
+is_openai_error(const struct buf *body)
+{
+	json_error_t ignored;
+	json_t *root = json_loadb((const char *)buf_data(body), buf_len(body),
+	    JSON_REJECT_DUPLICATES, &ignored);
+	json_t *error = json_object_get(root, "error");
+	bool is = json_is_string(json_object_get(error, "message"));
+
+	json_decref(root);
+	return is;
+}
+
+static void
+copy_message(char *ret, size_t size, const char *text, size_t len)
+{
+	size_t n = len < size - 1 ? len : size - 1;
+
+	memcpy(ret, text, n);
+	ret[n] = '\0';
+}
+
+// The words that a foreign error body has for a person.
+static void
+find_message(const struct request *req, char ret[static OPENAI_ERROR_TEXT_MAX])
+{
+	static const char *const keys[] = { "error", "message", "detail" };
+	const struct buf *body = &req->error_body;
+	json_error_t ignored;
+	json_t *root = NULL;
+
+	(void)snprintf(ret, OPENAI_ERROR_TEXT_MAX,
+	    "the server answered %d and said no more", req->status);
+	if (req->error_overflow || buf_len(body) == 0)
+		return;
+	root = json_loadb(
+	    (const char *)buf_data(body), buf_len(body), 0, &ignored);
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		json_t *text = json_object_get(root, keys[i]);
+
+		if (!json_is_string(text))
+			continue;
+		copy_message(ret, OPENAI_ERROR_TEXT_MAX,
+		    json_string_value(text), json_string_length(text));
+		break;
+	}
+	if (root == NULL && memchr(buf_data(body), 0, buf_len(body)) == NULL)
+		copy_message(ret, OPENAI_ERROR_TEXT_MAX,
+		    (const char *)buf_data(body), buf_len(body));
+	json_decref(root);
+}
+
+static const char *
+code_of(int status)
+{
+	switch (status) {
+	case 400:
+		return "invalid_value";
+	case 401:
+		return "invalid_api_key";
+	case 403:
+		return "insufficient_quota";
+	case 404:
+		return "model_not_found";
+	case 429:
+		return "rate_limit_exceeded";
+	case 503:
+		return "service_unavailable";
+	default:
+		return status < 500 ? "upstream_error"
+				    : "internal_server_error";
+	}
+}
+
+static void
+relay_whole(struct request *req, int status, const char *body, size_t len)
+{
+	struct fields f = { .n = 0 };
+	int r;
+
+	req->is_collecting_error = false;
+	put(&f, "Content-Type", "application/json");
+	put_own(&f, req);
+	r = write_head(req, status, &f, HTTP_BODY_LENGTH, len);
+	if (r == 0)
+		r = answer_body(&req->answer, (const uint8_t *)body, len);
+	if (r < 0)
+		answer_drop(&req->answer);
+	request_answer_end(req);
+}
+
+void
+relay_error(struct request *req)
+{
+	char body[OPENAI_ERROR_MAX];
+	char message[OPENAI_ERROR_TEXT_MAX];
+	struct openai_error error = { .message = message };
+
+	// A redirect would name a destination: never followed, never told.
+	error.status = req->status < 400 ? 502 : req->status;
+	error.code = code_of(error.status);
+	if (!req->error_overflow && req->status >= 400 &&
+	    is_openai_error(&req->error_body)) {
+		relay_whole(req, req->status,
+		    (const char *)buf_data(&req->error_body),
+		    buf_len(&req->error_body));
+		return;
+	}
+	find_message(req, message);
+	relay_whole(req, error.status, body, openai_error_body(&error, body));
+}
+
+void
+relay_break(struct request *req, const struct failure *failure)
+{
+	char event[OPENAI_ERROR_MAX];
+	struct openai_error error = { .message = failure->message,
+		.code = failure->code,
+		.status = failure->status };
+	size_t n;
+
+	// Into a sealed answer no event: the opener sees that it was cut, and
+	// tells its client itself.
+	if (!req->answer.is_event_stream || req->answer.is_sealed)
+		return;
+	if (req->answer.framing == HTTP_BODY_LENGTH)
+		return;
+	// The event that was cut off is ended by an empty line first.
+	n = openai_error_event(&error, event);
+	if (answer_body(&req->answer, (const uint8_t *)"\n\n", 2) == 0 &&
+	    answer_body(&req->answer, (const uint8_t *)event, n) == 0)
+		(void)!answer_flush(&req->answer);
+}

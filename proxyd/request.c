@@ -1,0 +1,501 @@
+// One request's life.  Its body was written by a client or a stranger and is
+// only checked and passed on; the answer was written by a backend or a host
+// and is rebuilt.  A request must never be answered twice, nor tried again
+// once a byte of an answer has left.
+#include "proxyd/request.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "common/log.h"
+#include "proxyd/attempt.h"
+
+static void
+make_id(char ret[static REQUEST_ID_MAX + 1])
+{
+	uint8_t random[12];
+
+	randombytes_buf(random, sizeof(random));
+	memcpy(ret, "req_", 4);
+	hex_encode(ret + 4, random, sizeof(random));
+}
+
+static int
+make_room_for_head(struct request *req)
+{
+	uint8_t *at;
+	int r = buf_reserve(&req->body, REQUEST_HEAD_ROOM, &at);
+
+	if (r < 0)
+		return r;
+	memset(at, 0, REQUEST_HEAD_ROOM);
+	buf_commit(&req->body, REQUEST_HEAD_ROOM);
+	req->body_at = REQUEST_HEAD_ROOM;
+	return 0;
+}
+
+int
+request_new(struct request **ret, struct proxyd *d,
+    const struct request_front *front, enum endpoint endpoint)
+{
+	struct request *req = calloc(1, sizeof(*req));
+
+	if (req == NULL)
+		return -ENOMEM;
+	req->d = d;
+	req->front = front->front;
+	req->ended = front->ended;
+	req->endpoint = endpoint;
+	req->started_ms = clock_mono_ms();
+	make_id(req->id);
+	answer_init(&req->answer, front->stream, &d->gather);
+	buf_init(&req->body, REQUEST_HEAD_ROOM + BODY_MAX);
+	buf_init(&req->error_body, ERROR_BODY_MAX);
+	d->n_requests++;
+	*ret = req;
+	return 0;
+}
+
+void
+request_set_id(struct request *req, const struct http_field *field)
+{
+	static const char extra[] = "-_.:";
+
+	if (field == NULL || field->value.len == 0 ||
+	    field->value.len > REQUEST_ID_MAX)
+		return;
+	for (size_t i = 0; i < field->value.len; i++) {
+		char c = field->value.at[i];
+
+		if ((c < '0' || c > '9') && (c < 'a' || c > 'z') &&
+		    (c < 'A' || c > 'Z') && memchr(extra, c, 4) == NULL)
+			return;
+	}
+	memcpy(req->id, field->value.at, field->value.len);
+	req->id[field->value.len] = '\0';
+}
+
+void
+failure_set(struct failure *failure, int status, const char *code,
+    const char *format, ...)
+{
+	va_list args;
+
+	memset(failure, 0, sizeof(*failure));
+	failure->status = status;
+	failure->code = code;
+	va_start(args, format);
+	(void)vsnprintf(
+	    failure->message, sizeof(failure->message), format, args);
+	va_end(args);
+}
+
+// ---- the end
+
+static void
+request_free(struct reap *reap)
+{
+	struct request *req =
+	    (struct request *)((char *)reap - offsetof(struct request, reap));
+
+	sodium_memzero(req, sizeof(*req));
+	free(req);
+}
+
+static void
+stop_attempt(struct request *req)
+{
+	struct attempt *a = req->attempt;
+
+	req->attempt = NULL;
+	if (a != NULL)
+		attempt_stop(a);
+}
+
+static void
+release(struct request *req)
+{
+	struct proxyd *d = req->d;
+
+	req->is_ended = true;
+	stop_attempt(req);
+	answer_drop(&req->answer);
+	answer_done(&req->answer);
+	buf_release(&req->body);
+	buf_release(&req->error_body);
+	free(req->scan);
+	req->scan = NULL;
+	proxyd_unhold(d, &req->held);
+	d->n_requests--;
+	reaper_take(&d->reaper, &req->reap, request_free);
+}
+
+static void
+end(struct request *req, enum request_end how)
+{
+	struct proxyd *d = req->d;
+	request_ended_fn *ended = req->ended;
+	void *front = req->front;
+
+	if (req->is_ended)
+		return;
+	if (how == REQUEST_COMPLETE && req->wants_close)
+		how = REQUEST_LAST;
+	release(req);
+	ended(front, how);
+	proxyd_request_ended(d);
+}
+
+void
+request_abort(struct request *req)
+{
+	struct proxyd *d = req->d;
+
+	if (req->is_ended)
+		return;
+	d->counters.aborted++;
+	request_log_end(req, "aborted");
+	release(req);
+	proxyd_request_ended(d);
+}
+
+// ---- answers of our own
+
+static int
+own_head(
+    struct request *req, int status, size_t len, const struct failure *failure)
+{
+	char seconds[16];
+	struct http_pair set[6];
+	struct http_rewrite how = { .framing = HTTP_BODY_LENGTH,
+		.length = len,
+		.close = req->wants_close,
+		.set = set };
+	size_t n = 0;
+
+	set[n++] = (struct http_pair){ "Content-Type", "application/json" };
+	if (!req->is_inbound)
+		set[n++] = (struct http_pair){ "X-Request-Id", req->id };
+	if (failure != NULL && failure->retry_after_s != 0) {
+		(void)snprintf(
+		    seconds, sizeof(seconds), "%u", failure->retry_after_s);
+		set[n++] = (struct http_pair){ "Retry-After", seconds };
+	}
+	if (failure != NULL && failure->is_final)
+		set[n++] = (struct http_pair){ "X-Should-Retry", "false" };
+	if (failure != NULL && failure->allow != NULL)
+		set[n++] = (struct http_pair){ "Allow", failure->allow };
+	how.n_set = n;
+	req->status = status;
+	return answer_head(&req->answer, status, &how);
+}
+
+static void
+send_whole(struct request *req, int status, const char *body, size_t len,
+    const struct failure *failure)
+{
+	int r;
+
+	stop_attempt(req);
+	r = own_head(req, status, len, failure);
+	if (r == 0)
+		r = answer_body(&req->answer, (const uint8_t *)body, len);
+	if (r == 0)
+		r = answer_end(&req->answer);
+	request_log_end(req, failure == NULL ? "answered" : failure->code);
+	end(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
+}
+
+void
+request_reply(struct request *req, int status, const char *json, size_t len)
+{
+	send_whole(req, status, json, len, NULL);
+}
+
+void
+request_fail(struct request *req, const struct failure *failure)
+{
+	char body[OPENAI_ERROR_MAX];
+	struct openai_error error = { .message = failure->message,
+		.code = failure->code,
+		.status = failure->status };
+	size_t len = openai_error_body(&error, body);
+
+	req->failure = *failure;
+	if (req->n_attempts == 0)
+		req->d->counters.refused++;
+	else
+		req->d->counters.failed++;
+	send_whole(req, failure->status, body, len, &req->failure);
+}
+
+// ---- the body
+
+static int
+refuse_body(
+    struct request *req, int status, const char *code, const char *message)
+{
+	struct failure failure;
+
+	failure_set(&failure, status, code, "%s", message);
+	request_fail(req, &failure);
+	return -ECANCELED;
+}
+
+// What is still on its way is not to be read as the next request.
+static int
+refuse_rest(
+    struct request *req, int status, const char *code, const char *message)
+{
+	req->wants_close = true;
+	return refuse_body(req, status, code, message);
+}
+
+static int
+begin_body(struct request *req)
+{
+	if (req->scan != NULL)
+		return 0;
+	if ((req->scan = malloc(sizeof(*req->scan))) == NULL)
+		return -ENOMEM;
+	json_scan_init(req->scan);
+	return make_room_for_head(req);
+}
+
+int
+request_body(struct request *req, const uint8_t *bytes, size_t n)
+{
+	int r = begin_body(req);
+
+	if (r == 0)
+		r = buf_append(&req->body, bytes, n);
+	if (r == -EMSGSIZE)
+		return refuse_rest(req, 413, "request_too_large",
+		    "the body is larger than 70 MiB");
+	if (r == 0)
+		r = proxyd_hold(req->d, &req->held, req->body.size);
+	if (r < 0)
+		return refuse_rest(req, 503, "overloaded",
+		    "too much is being worked on, try again later");
+	if (json_scan_feed(req->scan, bytes, n) < 0)
+		return refuse_rest(
+		    req, 400, "invalid_json", json_scan_why(req->scan));
+	return 0;
+}
+
+int
+request_adopt_body(
+    struct request *req, struct buf *in, uint8_t *bytes, size_t n)
+{
+	size_t max = in->max;
+	int r;
+
+	if ((req->scan = malloc(sizeof(*req->scan))) == NULL)
+		return refuse_rest(req, 503, "overloaded", "out of memory");
+	json_scan_init(req->scan);
+	req->body = *in;
+	buf_init(in, max);
+	req->body_at = (size_t)(bytes - req->body.base);
+	req->body.end = req->body_at + n;
+	r = proxyd_hold(req->d, &req->held, req->body.size);
+	if (r < 0)
+		return refuse_rest(req, 503, "overloaded",
+		    "too much is being worked on, try again later");
+	if (json_scan_feed(req->scan, bytes, n) < 0)
+		return refuse_rest(
+		    req, 400, "invalid_json", json_scan_why(req->scan));
+	return 0;
+}
+
+static int
+read_scan(struct request *req)
+{
+	if (begin_body(req) < 0)
+		return refuse_body(req, 503, "overloaded", "out of memory");
+	if (json_scan_end(req->scan) < 0)
+		return refuse_body(
+		    req, 400, "invalid_json", json_scan_why(req->scan));
+	if (!req->scan->has_model || req->scan->model_len == 0)
+		return refuse_body(
+		    req, 400, "missing_model", "the request names no model");
+	memcpy(req->model, req->scan->model, req->scan->model_len + 1);
+	req->request_bytes = request_body_slice(req).len;
+	free(req->scan);
+	req->scan = NULL;
+	return 0;
+}
+
+void
+request_start(struct request *req)
+{
+	struct failure failure;
+
+	if (read_scan(req) < 0)
+		return;
+	if (!req->is_inbound)
+		req->d->counters.requests++;
+	candidates_find(
+	    req->d, req->model, req->is_inbound, &req->candidates, &failure);
+	if (req->candidates.n == 0)
+		request_fail(req, &failure);
+	else
+		request_next(req);
+}
+
+// ---- attempts
+
+void
+request_next(struct request *req)
+{
+	struct candidates *c = &req->candidates;
+	struct failure last;
+
+	while (c->next < c->n) {
+		const struct candidate *to = &c->at[c->next++];
+
+		if (attempt_start(req, to, &req->attempt, &req->failure) == 0)
+			return;
+		request_log_end(req, "attempt-failed");
+	}
+	last = req->failure;
+	request_fail(req, &last);
+}
+
+static void
+reset_answer(struct request *req)
+{
+	answer_drop(&req->answer);
+	buf_clear(&req->answer.head);
+	buf_release(&req->answer.held);
+	req->answer.has_head = false;
+	req->answer.body_bytes = 0;
+	req->is_collecting_error = false;
+	req->error_overflow = false;
+	buf_release(&req->error_body);
+}
+
+void
+request_attempt_failed(struct request *req, const struct failure *failure)
+{
+	req->failure = *failure;
+	stop_attempt(req);
+	if (req->answer.has_sent) {
+		req->d->counters.failed++;
+		answer_drop(&req->answer);
+		relay_break(req, failure);
+		request_log_end(req, failure->code);
+		end(req, REQUEST_BROKEN);
+		return;
+	}
+	reset_answer(req);
+	if (req->candidates.next < req->candidates.n) {
+		req->d->counters.retries++;
+		request_log_end(req, "attempt-failed");
+	}
+	request_next(req);
+}
+
+int
+request_answer_head(struct request *req, const struct http_response *response)
+{
+	const struct candidates *c = &req->candidates;
+
+	req->status = response->status;
+	// A host that is not ready; another one may be.
+	if (response->status == 503 && c->next < c->n) {
+		failure_set(&req->failure, 503, "host_unavailable",
+		    "the host is not ready");
+		return -EAGAIN;
+	}
+	return relay_head(req, response);
+}
+
+int
+request_answer_body(struct request *req, const uint8_t *bytes, size_t n)
+{
+	size_t room = ERROR_BODY_MAX - buf_len(&req->error_body);
+	int r;
+
+	if (!req->is_collecting_error) {
+		r = answer_body(&req->answer, bytes, n);
+		// A front that takes no more is no fault of the source.
+		req->is_front_broken = r < 0 && r != -EBADMSG;
+		return req->is_front_broken ? 0 : r;
+	}
+	if (n > room) {
+		req->error_overflow = true;
+		n = room;
+	}
+	return buf_append(&req->error_body, bytes, n);
+}
+
+static void
+count_served(struct request *req)
+{
+	struct counters *c = &req->d->counters;
+
+	if (req->is_inbound)
+		(*(req->is_plain ? &c->plain_served : &c->sealed_served))++;
+	else if (req->attempt != NULL &&
+	    req->attempt->to.source == SOURCE_LOCAL)
+		c->local++;
+}
+
+static void
+front_is_broken(struct request *req)
+{
+	req->d->counters.aborted++;
+	request_log_end(req, "aborted");
+	end(req, REQUEST_BROKEN);
+}
+
+void
+request_answer_flush(struct request *req, bool is_held)
+{
+	int r;
+
+	if (req->is_collecting_error || !req->answer.has_head)
+		return;
+	if (req->is_front_broken)
+		r = -EPIPE;
+	else if (is_held && req->answer.framing == HTTP_BODY_LENGTH)
+		r = answer_hold(&req->answer);
+	else
+		r = answer_flush(&req->answer);
+	if (r < 0) {
+		front_is_broken(req);
+		return;
+	}
+	// No other try from here on: the body has served.
+	if (req->answer.has_sent && req->held != 0 &&
+	    req->attempt->is_written) {
+		buf_release(&req->body);
+		proxyd_unhold(req->d, &req->held);
+	}
+}
+
+void
+request_answer_end(struct request *req)
+{
+	if (req->is_collecting_error) {
+		relay_error(req);
+		return;
+	}
+	if (req->is_front_broken || answer_end(&req->answer) < 0) {
+		front_is_broken(req);
+		return;
+	}
+	count_served(req);
+	request_log_end(req, "answered");
+	end(req, REQUEST_COMPLETE);
+}
+
+void
+request_front_writable(struct request *req)
+{
+	if (req->attempt != NULL)
+		attempt_resume(req->attempt);
+}

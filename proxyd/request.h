@@ -1,0 +1,165 @@
+// One request's life: its body is collected, a source of the answer is found,
+// the answer is relayed.
+//
+//   front (client_conn.c, inbound.c)  ->  request  ->  attempt (local, tunnel)
+//                                     <-           <-
+//
+// A front gives the body and gets the answer; an attempt is one try at one
+// source.  Until the first byte of an answer is sent there may be another.
+#ifndef PROXYD_REQUEST_H
+#define PROXYD_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/cleanup.h"
+#include "common/sizes.h"
+#include "proxyd/answer.h"
+#include "proxyd/candidates.h"
+#include "proxyd/http_head.h"
+#include "proxyd/json_scan.h"
+#include "proxyd/openai_error.h"
+#include "proxyd/proxyd.h"
+#include "proxyd/reap.h"
+#include "proxyd/route.h"
+
+enum {
+	REQUEST_ID_MAX = 64,
+	REQUEST_HEAD_ROOM = 1024,    // in front of the body, for a head of ours
+	ERROR_BODY_MAX = 256 * 1024, // of an upstream's error
+	RETRY_AFTER_S = 5,
+};
+
+// How the answer to a front ended.
+enum request_end {
+	REQUEST_COMPLETE,
+	REQUEST_LAST,	// complete, but the connection cannot go on
+	REQUEST_BROKEN, // cut: the connection must end, and not look clean
+};
+
+// Called once; the front must not use the request after it.
+typedef void request_ended_fn(void *front, enum request_end);
+
+// Why there is no answer, as the client will read it.
+struct failure {
+	int status;
+	const char *code; // static
+	char message[OPENAI_ERROR_TEXT_MAX];
+	bool is_final; // another try would not help: x-should-retry: false
+	unsigned retry_after_s; // 0: not told
+	const char *allow;	// of 405; static
+};
+
+struct attempt;
+
+struct request {
+	struct reap reap;
+	struct proxyd *d; // borrowed
+	void *front;	  // borrowed
+	request_ended_fn *ended;
+	bool is_inbound;	// from a peer: local models only
+	const uint8_t *peer_id; // of an inbound one; borrowed
+	bool is_plain;		// inbound, not sealed
+	bool is_http10;
+	bool wants_close; // the front will not be used again
+	enum endpoint endpoint;
+	char id[REQUEST_ID_MAX + 1];
+	uint64_t started_ms;
+
+	struct buf body;	// REQUEST_HEAD_ROOM bytes, then the body
+	size_t body_at;		// offset from body.base
+	size_t held;		// proxyd_hold()
+	struct json_scan *scan; // owned, while the body comes
+	char model[MODEL_NAME_MAX + 1];
+	size_t request_bytes;
+
+	struct candidates candidates;
+	struct attempt *attempt; // owned
+	struct failure failure;	 // of the last attempt
+	unsigned n_attempts;
+
+	struct answer answer;
+	int status; // of the answer
+	bool is_collecting_error;
+	bool error_overflow;
+	struct buf error_body;
+	char error_type[96]; // content type of it
+	bool is_front_broken;
+	bool is_ended;
+};
+
+struct request_front {
+	struct stream *stream;
+	void *front;
+	request_ended_fn *ended;
+};
+
+MUST_CHECK int request_new(struct request **ret, struct proxyd *,
+    const struct request_front *, enum endpoint);
+// The front is gone: stop everything at once; ended() is not called.
+void request_abort(struct request *);
+
+// ---- the front
+
+// Keep the client's id if it is sane.
+void request_set_id(struct request *, const struct http_field *);
+// More of the body.  Not 0: the request was refused and has ended.
+MUST_CHECK int request_body(struct request *, const uint8_t *, size_t n);
+// The body is complete; the answer may end before this returns.
+void request_start(struct request *);
+// What was kept back for the front has been sent.
+void request_front_writable(struct request *);
+
+// ---- errors, where nothing was sent yet
+
+__attribute__((format(printf, 4, 5))) void failure_set(
+    struct failure *, int status, const char *code, const char *format, ...);
+// The whole body, at bytes inside of *in, which is taken over.
+MUST_CHECK int request_adopt_body(
+    struct request *, struct buf *in, uint8_t *bytes, size_t n);
+// Answer with an error and end.
+void request_fail(struct request *, const struct failure *);
+// A complete JSON answer of our own.
+void request_reply(struct request *, int status, const char *json, size_t len);
+
+// ---- the attempt
+
+// The bytes of the body, for a backend.
+static inline struct slice
+request_body_slice(const struct request *req)
+{
+	return (struct slice){ (const char *)req->body.base + req->body_at,
+		req->body.base == NULL ? 0 : req->body.end - req->body_at };
+}
+// 0, or an error for which the attempt has to be given up.
+MUST_CHECK int request_answer_head(
+    struct request *, const struct http_response *);
+MUST_CHECK int request_answer_body(struct request *, const uint8_t *, size_t n);
+// End of a turn: what came is sent.  is_held: the source has not proven yet
+// that it is complete.
+void request_answer_flush(struct request *, bool is_held);
+void request_answer_end(struct request *);
+// The attempt came to nothing, failure says why.  Tries the next source, or
+// tells the client.
+void request_attempt_failed(struct request *, const struct failure *);
+// Try the next candidate.
+void request_next(struct request *);
+static inline bool
+request_is_blocked(const struct request *req)
+{
+	return stream_is_blocked(req->answer.stream);
+}
+
+// ---- parts (relay.c, request_log.c)
+
+// The head of the answer for the front, from the upstream's.
+MUST_CHECK int relay_head(struct request *, const struct http_response *);
+// An upstream error whose body is in error_body: passed on or wrapped.
+void relay_error(struct request *);
+// After bytes were sent: an error event if it is a stream of them, no end.
+void relay_break(struct request *, const struct failure *);
+void request_log_end(const struct request *, const char *outcome);
+
+#endif

@@ -1,0 +1,289 @@
+// What an operator may see of this node, as one JSON object.  It holds the
+// invite token and names of models and peers; never a prompt, an answer or a
+// secret key.
+#include "proxyd/status.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "proxyd/b64.h"
+#include "proxyd/models.h"
+
+static json_t *
+text_or_null(const char *text)
+{
+	json_t *json = text == NULL ? NULL : json_string(text);
+
+	return json == NULL ? json_null() : json;
+}
+
+static json_t *
+id_text(const uint8_t *id, bool is_short)
+{
+	char text[ENDPOINT_ID_HEX_LEN + 1];
+
+	if (is_short)
+		hex_endpoint_id_short(id, text);
+	else
+		hex_endpoint_id(id, text);
+	return json_string(text);
+}
+
+static json_t *
+key_text(const uint8_t *key)
+{
+	uint8_t text[INFERENCE_KEY_LEN * 2];
+
+	b64_encode(text, key, INFERENCE_KEY_LEN);
+	return json_stringn(
+	    (const char *)text, b64_encoded_len(INFERENCE_KEY_LEN));
+}
+
+static void
+set(json_t *object, const char *name, json_t *value)
+{
+	(void)json_object_set_new(object, name, value);
+}
+
+static void
+put_self(json_t *root, const struct proxyd *d)
+{
+	const struct self *self = &d->self;
+	const struct proxyd_config *config = d->config;
+	json_t *mesh = json_array();
+
+	set(root, "version",
+	    text_or_null(
+		self->version != NULL ? self->version : PACKAGE_VERSION));
+	set(root, "id", self->has_id ? id_text(self->id, false) : json_null());
+	set(root, "short_id",
+	    self->has_id ? id_text(self->id, true) : json_null());
+	set(root, "token", text_or_null(self->token));
+	set(root, "role",
+	    json_string(config->backends.n > 0 ? "host" : "client"));
+	set(root, "api", json_string(d->api.text));
+	set(root, "management", json_string(d->management.text));
+	for (size_t i = 0; i < self->n_addresses; i++)
+		(void)json_array_append_new(
+		    mesh, json_string(self->addresses[i]));
+	set(root, "mesh", mesh);
+	set(root, "mesh_id", text_or_null(self->mesh_id));
+	set(root, "require_attested",
+	    config->is_attested_required
+		? json_string(level_name(config->required_level))
+		: json_null());
+	set(root, "allow_plaintext_peers",
+	    json_boolean(config->plaintext_allowed));
+	set(root, "allow_unsigned_keys",
+	    json_boolean(config->unsigned_allowed));
+	set(root, "inference_key",
+	    self->has_key ? key_text(self->inference_key) : json_null());
+}
+
+static void
+put_backends(json_t *root, const struct proxyd *d)
+{
+	json_t *list = json_array(), *models = json_array();
+	size_t n = 0;
+	struct backend_model *own = models_local(d, &n);
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(models, json_string(own[i].name));
+	free(own);
+	set(root, "models", models);
+	for (size_t i = 0; i < d->backends.n; i++) {
+		const struct backend *b = &d->backends.at[i];
+		json_t *one = json_object(), *names = json_array();
+
+		for (size_t k = 0; k < b->n_models; k++)
+			(void)json_array_append_new(
+			    names, json_string(b->models[k].name));
+		set(one, "url", json_string(b->text));
+		set(one, "state", json_string(b->is_up ? "up" : "down"));
+		set(one, "models", names);
+		set(one, "error",
+		    b->is_up ? json_null() : json_string(b->error));
+		(void)json_array_append_new(list, one);
+	}
+	set(root, "backends", list);
+}
+
+static void
+put_processes(json_t *root, const struct proxyd *d)
+{
+	const struct {
+		const char *name;
+		const struct ipc_peer *channel;
+	} siblings[] = {
+		{ "cryptod", d->cryptod },
+		{ "gossipd", d->gossipd },
+		{ "attestd-verifier", d->verifier },
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->self.n_processes; i++) {
+		const struct process_shown *p = &d->self.processes[i];
+		const char *state = "running";
+
+		for (size_t k = 0; k < N_ELEMENTS(siblings); k++)
+			if (strcmp(siblings[k].name, p->name) == 0 &&
+			    siblings[k].channel == NULL)
+				state = "gone";
+		(void)json_array_append_new(list,
+		    json_pack("{s:s, s:i, s:s}", "name", p->name, "pid",
+			(int)p->pid, "state", state));
+	}
+	set(root, "processes", list);
+}
+
+static void
+put_counters(json_t *root, const struct proxyd *d)
+{
+	const struct counters *c = &d->counters;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{ "requests", c->requests },
+		{ "local", c->local },
+		{ "sealed_sent", c->sealed_sent },
+		{ "sealed_served", c->sealed_served },
+		{ "plain_sent", c->plain_sent },
+		{ "plain_served", c->plain_served },
+		{ "plain_refused", c->plain_refused },
+		{ "refused", c->refused },
+		{ "retries", c->retries },
+		{ "failed", c->failed },
+		{ "aborted", c->aborted },
+		{ "connections", c->connections },
+		{ "tunnels_in", c->tunnels_in },
+		{ "connections_now", d->n_conns },
+		{ "tunnels_in_now", d->n_inbounds },
+		{ "requests_now", d->n_requests },
+		{ "held_bytes_now", d->held_bytes },
+	};
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < N_ELEMENTS(all); i++)
+		set(object, all[i].name,
+		    json_integer((json_int_t)all[i].value));
+	set(root, "counters", object);
+}
+
+static json_t *
+attestation_of(const struct peer *peer, const uint8_t *key, uint64_t now)
+{
+	const struct peer_verdict *v = &peer->verdict;
+	const char *reason = "not verified yet";
+	bool is_about_key = v->is_known && key != NULL &&
+	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
+
+	if (key == NULL)
+		reason = "no proven key";
+	else if (is_about_key)
+		reason = now < v->expires_ms ? v->reason : "expired";
+	return json_pack("{s:s, s:s}", "level",
+	    level_name(peer_level_now(peer, key, now)), "reason", reason);
+}
+
+static json_t *
+describe_peer(const struct peer *peer, uint64_t now)
+{
+	static const char *const roles[] = {
+		[IPC__PEER_ROLE__PEER_WORKER] = "worker",
+		[IPC__PEER_ROLE__PEER_HOST] = "host",
+		[IPC__PEER_ROLE__PEER_CLIENT] = "client",
+	};
+	static const char *const dialects[] = {
+		[IPC__DIALECT__DIALECT_UNKNOWN] = "unknown",
+		[IPC__DIALECT__DIALECT_MESHLLM] = "meshllm",
+		[IPC__DIALECT__DIALECT_SEALED] = "sealed",
+		[IPC__DIALECT__DIALECT_PLAIN] = "plain",
+	};
+	static const char *const encryption[] = {
+		[PEER_KEY_NONE] = "plain",
+		[PEER_KEY_UNSIGNED] = "unsigned-key",
+		[PEER_KEY_PROVEN] = "sealed",
+	};
+	const uint8_t *bytes = NULL;
+	enum peer_key key = peer_key_now(peer, now, &bytes);
+	json_t *json = json_object(), *models = json_array();
+
+	for (size_t i = 0; i < peer->n_models; i++)
+		(void)json_array_append_new(
+		    models, json_string(peer->models[i].name));
+	set(json, "id", id_text(peer->id, false));
+	set(json, "short_id", id_text(peer->id, true));
+	set(json, "role", json_string(roles[peer->role]));
+	set(json, "models", models);
+	set(json, "connected", json_boolean(peer->connected));
+	set(json, "direct", json_boolean(peer->direct));
+	set(json, "address",
+	    peer->address[0] == '\0' ? json_null()
+				     : text_or_null(peer->address));
+	set(json, "rtt_ms",
+	    peer->rtt_us == 0 ? json_null()
+			      : json_real((double)peer->rtt_us / 1000));
+	set(json, "encryption", json_string(encryption[key]));
+	set(json, "attestation",
+	    attestation_of(peer, key == PEER_KEY_PROVEN ? bytes : NULL, now));
+	set(json, "dialect", json_string(dialects[peer->dialect]));
+	set(json, "version", text_or_null(peer->version));
+	set(json, "last_seen_unix_ms",
+	    json_integer((json_int_t)peer->last_seen_ms));
+	return json;
+}
+
+static void
+put_peers(json_t *root, const struct proxyd *d)
+{
+	uint64_t now = clock_unix_ms();
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->peers.n; i++)
+		if (d->peers.at[i]->is_present)
+			(void)json_array_append_new(
+			    list, describe_peer(d->peers.at[i], now));
+	set(root, "peers", list);
+}
+
+void
+status_answer(struct request *req)
+{
+	struct failure failure;
+	json_t *root = json_object();
+	char *text;
+
+	put_self(root, req->d);
+	put_backends(root, req->d);
+	put_processes(root, req->d);
+	put_counters(root, req->d);
+	put_peers(root, req->d);
+	text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	json_decref(root);
+	if (text == NULL) {
+		failure_set(&failure, 500, "internal_error", "out of memory");
+		request_fail(req, &failure);
+		return;
+	}
+	request_reply(req, 200, text, strlen(text));
+	free(text);
+}
+
+void
+health_answer(struct request *req)
+{
+	static const char ok[] = "{\"status\":\"ok\"}";
+	const struct proxyd *d = req->d;
+	struct failure failure;
+
+	if (d->cryptod != NULL && d->gossipd != NULL && !d->is_stopping) {
+		request_reply(req, 200, ok, sizeof(ok) - 1);
+		return;
+	}
+	failure_set(&failure, 503, "node_not_ready",
+	    "a part of this node is not running");
+	request_fail(req, &failure);
+}

@@ -1,0 +1,76 @@
+// Verdicts are kept with their expiry and with the key they are about; both
+// are compared when a verdict is used, never here.
+#include "proxyd/verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
+    const struct attestd_verdict *verdict)
+{
+	struct peer_verdict *v = &peer->verdict;
+
+	v->is_known = true;
+	memcpy(v->inference_key, key, INFERENCE_KEY_LEN);
+	v->level = verdict->level;
+	v->expires_ms = verdict->expires_ms;
+	(void)snprintf(v->reason, sizeof(v->reason), "%s", verdict->reason);
+}
+
+// The answer may come after the peer was forgotten: it is found by its id.
+struct question {
+	struct proxyd *d;
+	uint8_t peer_id[ENDPOINT_ID_LEN];
+	uint8_t key[INFERENCE_KEY_LEN];
+};
+
+static void
+on_verdict(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct question *q = arg;
+	struct peer *peer = peers_find(&q->d->peers, q->peer_id);
+	struct attestd_verdict verdict;
+
+	(void)frame;
+	if (peer != NULL) {
+		peer->verdict_asked = false;
+		if (attestd_verdict_read(status, msg, &verdict) == 0)
+			verdict_store(peer, q->key, &verdict);
+	}
+	free(q);
+}
+
+static bool
+is_fresh(const struct peer *peer, const uint8_t *key, uint64_t now)
+{
+	const struct peer_verdict *v = &peer->verdict;
+
+	return v->is_known && now < v->expires_ms &&
+	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
+}
+
+void
+verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
+{
+	struct peer *peer = peers_find(&d->peers, peer_id);
+	uint64_t now = clock_unix_ms();
+	const uint8_t *key = NULL;
+	struct question *q;
+
+	if (d->verifier == NULL || peer == NULL || peer->verdict_asked ||
+	    peer_key_now(peer, now, &key) != PEER_KEY_PROVEN ||
+	    is_fresh(peer, key, now))
+		return;
+	if ((q = malloc(sizeof(*q))) == NULL)
+		return;
+	q->d = d;
+	memcpy(q->peer_id, peer_id, ENDPOINT_ID_LEN);
+	memcpy(q->key, key, INFERENCE_KEY_LEN);
+	if (attestd_verdict_send(d->verifier, q->peer_id, q->key,
+		ASK_DEADLINE_MS, on_verdict, q, NULL) < 0)
+		free(q);
+	else
+		peer->verdict_asked = true;
+}
