@@ -65,6 +65,8 @@ tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
 	struct link *link;
 	int r;
 
+	if (d->quic == NULL)
+		return IPC__RESULT__RESULT_UNREACHABLE; // still starting
 	if (!gossip_find_peer(d->gossip, id, &peer))
 		return IPC__RESULT__RESULT_NO_PEER;
 	link = mesh_find_link(d, id);
@@ -183,8 +185,7 @@ on_announcement(
 		return;
 	}
 	memcpy(d->inference_key, a.inference_key, sizeof(d->inference_key));
-	if (d->gossip != NULL)
-		mesh_tell_self(d);
+	mesh_tell_self(d);
 }
 
 static void

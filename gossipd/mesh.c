@@ -348,6 +348,8 @@ mesh_tell_self(struct gossipd *d)
 		.version = NODE_VERSION,
 	};
 
+	if (d->gossip == NULL)
+		return; // told when it starts
 	memcpy(self.announcement, d->announcement, sizeof(self.announcement));
 	memcpy(
 	    self.inference_key, d->inference_key, sizeof(self.inference_key));

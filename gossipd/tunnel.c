@@ -19,6 +19,7 @@ struct tunnel {
 	bool inbound;
 	bool fin_in;  // the peer's FIN arrived
 	bool fin_out; // proxyd has finished its side
+	bool is_last; // it will: what can be read now is the last
 	struct event *read_event, *write_event, *closed_event; // owned
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
 	size_t rest_off, rest_len, rest_size;
@@ -82,14 +83,16 @@ on_fd_closed(evutil_socket_t fd, short what, void *arg)
 	struct tunnel *t = arg;
 
 	(void)what;
+	// Its last bytes may be unread; the edge for them will not come again.
+	t->is_last = true;
+	if (!t->fin_out && t->base.stream != NULL)
+		event_active(t->read_event, EV_READ, 0);
 	if (!is_hung_up(fd))
 		return;
 	if (t->base.stream == NULL || !t->inbound)
 		tunnel_abort(t);
 	else if (t->fin_out)
 		answer_done(t);
-	else
-		event_active(t->read_event, EV_READ, 0);
 }
 
 // proxyd finished its side; whether it also closed the other one, and then
@@ -110,6 +113,8 @@ fd_finished(struct tunnel *t)
 	quic_stream_finish(t->base.stream);
 }
 
+// Edge-triggered, as closed_event is and libevent wants all of a descriptor
+// alike: a short read has emptied it, so the usual turn is one call.
 static void
 on_fd_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -132,10 +137,12 @@ on_fd_readable(evutil_socket_t fd, short what, void *arg)
 		if (n <= 0)
 			break;
 		quic_stream_commit(t->base.stream, (size_t)n);
-		if ((size_t)n < room)
+		if ((size_t)n < room && !t->is_last)
 			return;
 	}
-	if (n == 0)
+	if (n > 0)
+		event_active(t->read_event, EV_READ, 0);
+	else if (n == 0)
 		fd_finished(t);
 	else if (n == -1 && errno != EAGAIN && errno != EINTR)
 		tunnel_abort(t);
