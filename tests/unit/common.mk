@@ -28,4 +28,12 @@ tests_unit_ipc_test_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_ipc_test_LDADD = tests/unit/librulescheck.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/secret_test
+TESTS += tests/unit/secret_test
+tests_unit_secret_test_SOURCES = tests/unit/secret_test.c
+tests_unit_secret_test_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
+	$(CMOCKA_CFLAGS)
+tests_unit_secret_test_LDADD = common/libcommon.a $(SODIUM_LIBS) \
+	$(CMOCKA_LIBS)
 endif
