@@ -51,15 +51,16 @@ own_dir(char ret[static PATH_MAX])
 int
 daemon_find(const struct daemon *d, const char *dir, char ret[static PATH_MAX])
 {
-	char own[PATH_MAX], build[64];
+	char own[PATH_MAX], folder[64];
 
 	if (dir != NULL)
 		return try_path(dir, "", d->program, ret) ? 0 : -ENOENT;
-	(void)snprintf(build, sizeof(build), "/../%s", d->section);
+	(void)snprintf(folder, sizeof(folder), "/../%s", d->section);
 	if (own_dir(own) == 0 &&
 	    (try_path(own, "", d->program, ret) ||
 		try_path(own, "/../sbin", d->program, ret) ||
-		try_path(own, build, d->program, ret)))
+		try_path(own, "/..", d->program, ret) ||
+		try_path(own, folder, d->program, ret)))
 		return 0;
 	return try_path(SBINDIR, "", d->program, ret) ? 0 : -ENOENT;
 }
