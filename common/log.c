@@ -134,7 +134,7 @@ put_text(struct line *line, const char *text)
 
 	if (quoted)
 		put_char(line, '"');
-	for (size_t i = 0; text[i] != '\0' && i < LOG_TEXT_MAX; i++) {
+	for (size_t i = 0; i < LOG_TEXT_MAX && text[i] != '\0'; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if (c < 0x20 || c > 0x7e) {

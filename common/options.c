@@ -145,9 +145,10 @@ check_value(const struct option *o, const char *value)
 static int
 store_copy(char **field, const char *value)
 {
-	char *copy = strdup(value);
+	char *copy;
 
-	if (copy == NULL)
+	assert(value != NULL);
+	if ((copy = strdup(value)) == NULL)
 		return -ENOMEM;
 	free(*field);
 	*field = copy;
@@ -218,8 +219,8 @@ is_given(const struct table *t, const struct option *o)
 }
 
 static const struct option *
-find_option(const struct table *t, const char *section, const char *name,
-	    size_t len)
+find_option(
+    const struct table *t, const char *section, const char *name, size_t len)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct option *o = &t->options[i];
@@ -244,8 +245,8 @@ bit_of(const struct table *t, const struct option *o)
 
 // One option; *i is moved over a value of its own argument.
 static int
-parse_option(const struct table *t, int argc, char *const argv[], int *i,
-	     uint64_t *seen)
+parse_option(
+    const struct table *t, int argc, char *const argv[], int *i, uint64_t *seen)
 {
 	const char *arg = argv[*i] + 2, *value = strchr(arg, '=');
 	size_t len = value == NULL ? strlen(arg) : (size_t)(value - arg);
@@ -267,13 +268,13 @@ parse_option(const struct table *t, int argc, char *const argv[], int *i,
 	}
 	if (value != NULL && (wrong = check_value(o, value)) != NULL)
 		return complain(t, "--%s: the value \"%s\" %s", o->name,
-				quote(value, strlen(value)).text, wrong);
+		    quote(value, strlen(value)).text, wrong);
 	if (o->kind != OPTION_STRINGS && (*seen & bit_of(t, o)) != 0)
 		return complain(t, "--%s is given twice", o->name);
 	*seen |= bit_of(t, o);
 	if ((r = store(t, o, value)) == -E2BIG)
 		return complain(t, "--%s is given more than %d times", o->name,
-				OPTION_LIST_MAX);
+		    OPTION_LIST_MAX);
 	if (r < 0)
 		(void)complain(t, "out of memory");
 	return r;
@@ -281,7 +282,7 @@ parse_option(const struct table *t, int argc, char *const argv[], int *i,
 
 int
 options_parse(const struct option *options, size_t n, int argc,
-	      char *const argv[], void *target, char *error, size_t error_len)
+    char *const argv[], void *target, char *error, size_t error_len)
 {
 	struct table t = { options, n, target, error, error_len };
 	uint64_t seen = 0;
@@ -295,7 +296,7 @@ options_parse(const struct option *options, size_t n, int argc,
 			return 1;
 		if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
 			return complain(&t, "unexpected argument \"%s\"",
-					quote(arg, strlen(arg)).text);
+			    quote(arg, strlen(arg)).text);
 		if ((r = parse_option(&t, argc, argv, &i, &seen)) < 0)
 			return r;
 	}
@@ -382,8 +383,8 @@ load_section(struct file *f, char *text)
 	f->is_ours = is_section_of(&f->table, text);
 	if ((!f->is_ours && !is_section_of_others(f->sections, text)) ||
 	    len >= sizeof(f->section))
-		return complain_line(f, "unknown section [%s]",
-				     quote(text, len).text);
+		return complain_line(
+		    f, "unknown section [%s]", quote(text, len).text);
 	memcpy(f->section, text, len + 1);
 	return 0;
 }
@@ -407,19 +408,19 @@ load_value(struct file *f, const struct option *o, const char *value)
 
 	if (wrong != NULL)
 		return complain_line(f, "%s: the value \"%s\" %s", o->name,
-				     quote(value, strlen(value)).text, wrong);
+		    quote(value, strlen(value)).text, wrong);
 	if (o->kind != OPTION_STRINGS && (f->seen & bit_of(&f->table, o)) != 0)
 		return complain_line(f, "%s is given twice", o->name);
 	f->seen |= bit_of(&f->table, o);
 	if (o->kind == OPTION_FLAG ||
 	    (o->kind == OPTION_FLAG_OR_STRING && is_bool &&
-	     (f->given & bit_of(&f->table, o)) == 0))
+		(f->given & bit_of(&f->table, o)) == 0))
 		return load_flag(f, o, value);
 	if ((f->given & bit_of(&f->table, o)) != 0)
 		return 0;
 	if ((r = store(&f->table, o, value)) == -E2BIG)
 		return complain_line(f, "%s is given more than %d times",
-				     o->name, OPTION_LIST_MAX);
+		    o->name, OPTION_LIST_MAX);
 	if (r < 0)
 		(void)complain_line(f, "out of memory");
 	return r;
@@ -442,13 +443,13 @@ load_line(struct file *f, char *text)
 	value = trim(value);
 	if (f->section[0] == '\0')
 		return complain_line(f, "\"%s\" stands before any [section]",
-				     quote(key, strlen(key)).text);
+		    quote(key, strlen(key)).text);
 	if (!f->is_ours)
 		return 0;
 	o = find_option(&f->table, f->section, key, strlen(key));
 	if (o == NULL)
 		return complain_line(f, "unknown key \"%s\" in [%s]",
-				     quote(key, strlen(key)).text, f->section);
+		    quote(key, strlen(key)).text, f->section);
 	return load_value(f, o, value);
 }
 
@@ -505,14 +506,13 @@ load_bytes(struct file *f, char *bytes, size_t len)
 
 int
 options_load(const struct option *options, size_t n, const char *path,
-	     const char *const *sections, void *target, char *error,
-	     size_t error_len)
+    const char *const *sections, void *target, char *error, size_t error_len)
 {
 	struct file f = { .table = { options, n, target, error, error_len },
-			  .path = path,
-			  .sections = sections };
+		.path = path,
+		.sections = sections };
 	AUTO_FREE char *bytes = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	assert(n <= OPTIONS_MAX);
@@ -543,9 +543,9 @@ options_help(const struct option *options, size_t n, const char *usage)
 			after = "]";
 		}
 		(void)printf("  --%s%s%s%s%s\n      %s\n", o->name, before,
-			     argument, after,
-			     o->kind == OPTION_STRINGS ? "   (repeatable)" : "",
-			     o->help);
+		    argument, after,
+		    o->kind == OPTION_STRINGS ? "   (repeatable)" : "",
+		    o->help);
 	}
 	(void)printf("  --help\n      This text.\n");
 }

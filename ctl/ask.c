@@ -69,8 +69,8 @@ static json_t *
 ask(const struct address *a)
 {
 	AUTO_FREE char *bytes = NULL;
-	char address[ADDRESS_TEXT_MAX], error[128];
-	struct http_answer answer;
+	char address[ADDRESS_TEXT_MAX] = "", error[128] = "";
+	struct http_answer answer = { 0 };
 	json_t *status;
 	int r;
 
@@ -126,7 +126,7 @@ command(int argc, char *const argv[], const char *usage, size_t n_options,
     int (*show)(const json_t *, const struct ask_options *))
 {
 	struct ask_options o = { 0 };
-	struct address a;
+	struct address a = { 0 };
 	char error[512];
 	json_t *status;
 	int r, exit_status = EXIT_FAILURE;

@@ -111,10 +111,10 @@ http_get(const struct address *a, const char *path, char **ret_bytes,
     struct http_answer *ret)
 {
 	uint64_t until_ms = clock_mono_ms() + HTTP_GET_DEADLINE_MS;
-	char host[ADDRESS_TEXT_MAX], request[256];
+	char host[ADDRESS_TEXT_MAX] = "", request[256];
 	AUTO_FREE char *bytes = NULL;
 	AUTO_FD fd = -1;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if ((r = address_format(&a->sa, a->len, host)) < 0)
