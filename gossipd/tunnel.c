@@ -109,12 +109,12 @@ fd_finished(struct tunnel *t)
 		return;
 	}
 	t->fin_out = true;
-	(void)event_del(t->read_event);
 	quic_stream_finish(t->base.stream);
 }
 
-// Edge-triggered, as closed_event is and libevent wants all of a descriptor
-// alike: a short read has emptied it, so the usual turn is one call.
+// All events of the descriptor are edge-triggered: libevent makes them alike,
+// and a level-triggered end would come again in every turn.  A short read
+// has emptied it, so the usual turn is one call.
 static void
 on_fd_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -128,11 +128,8 @@ on_fd_readable(evutil_socket_t fd, short what, void *arg)
 	for (unsigned i = 0; i < READS_PER_TURN; i++) {
 		uint8_t *p = quic_stream_reserve(t->base.stream, &room);
 
-		if (p == NULL) {
-			// tunnel_writable starts it again.
-			(void)event_del(t->read_event);
-			return;
-		}
+		if (p == NULL)
+			return; // until tunnel_writable
 		n = recv(fd, p, room, MSG_DONTWAIT);
 		if (n <= 0)
 			break;
@@ -154,7 +151,7 @@ tunnel_writable(struct gstream *g)
 	struct tunnel *t = (struct tunnel *)g;
 
 	if (!t->fin_out)
-		(void)event_add(t->read_event, NULL);
+		event_active(t->read_event, EV_READ, 0);
 }
 
 static int
@@ -297,9 +294,9 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 	link->n_tunnels++;
 	t->fd = take_fd(&fd);
 	t->read_event =
-	    event_new(base, t->fd, EV_READ | EV_PERSIST, on_fd_readable, t);
+	    event_new(base, t->fd, EV_READ | EV_ET | EV_PERSIST, on_fd_readable, t);
 	t->write_event =
-	    event_new(base, t->fd, EV_WRITE | EV_PERSIST, on_fd_writable, t);
+	    event_new(base, t->fd, EV_WRITE | EV_ET | EV_PERSIST, on_fd_writable, t);
 	t->closed_event = event_new(
 	    base, t->fd, EV_CLOSED | EV_ET | EV_PERSIST, on_fd_closed, t);
 	if (t->read_event == NULL || t->write_event == NULL ||
