@@ -3,7 +3,6 @@
 // stranger.  A request is repeated only when a reused connection ended before
 // one byte of an answer: the server had closed it already.
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "proxyd/attempt.h"
@@ -15,25 +14,33 @@ static void on_failed(struct stream *, void *arg, int error);
 static const struct stream_ops local_ops = { on_readable, on_writable,
 	on_failed };
 
+// Nobody listens there; other errors may concern one request alone.
+static bool
+is_unreachable(int error)
+{
+	return error == -ECONNREFUSED || error == -ENOENT ||
+	    error == -EHOSTUNREACH || error == -ENETUNREACH || error == -EACCES;
+}
+
 static void
-fail_backend(struct attempt *a, const char *what, int error)
+fail_backend(struct attempt *a, int error)
 {
 	struct backend *backend = a->to.backend;
-	char why[BACKEND_ERROR_MAX];
 
-	(void)snprintf(why, sizeof(why), "%s: %s", what,
-	    error == -ETIMEDOUT ? "timed out" : strerror(-error));
-	if (!a->up.any && error != -ETIMEDOUT)
-		backend_failed(backend, why);
-	if (error == -ETIMEDOUT)
+	if (error == -ETIMEDOUT) {
 		attempt_fail(a, 504, "backend_timeout",
 		    "the backend did not answer in time");
-	else if (!a->up.any)
+	} else if (is_unreachable(error)) {
+		backend_failed(backend, strerror(-error));
 		attempt_fail(a, 503, "backend_unavailable",
-		    "the backend cannot be reached: %s", why);
-	else
+		    "the backend cannot be reached: %s", strerror(-error));
+	} else {
+		backend_suspect(backend);
 		attempt_fail(a, 502, "backend_failed",
-		    "the backend ended in the middle of its answer");
+		    a->up.any ? "the backend ended in the middle of its answer"
+			      : "the backend closed the connection without "
+				"an answer");
+	}
 }
 
 static void
@@ -110,7 +117,7 @@ source_ended(struct attempt *a, int error)
 	}
 	if (a->conn == NULL)
 		error = -ECONNREFUSED;
-	fail_backend(a, "connection", error == 0 ? -ECONNRESET : error);
+	fail_backend(a, error == 0 ? -ECONNRESET : error);
 }
 
 static void
@@ -167,7 +174,7 @@ static void
 on_failed(struct stream *s, void *arg, int error)
 {
 	(void)s;
-	fail_backend(arg, "connection", error);
+	fail_backend(arg, error);
 }
 
 int

@@ -236,3 +236,10 @@ backend_failed(struct backend *backend, const char *why)
 	if (backend->probe == NULL)
 		backend_probe_in(backend, BACKEND_PROBE_DOWN_S);
 }
+
+void
+backend_suspect(struct backend *backend)
+{
+	if (backend->probe == NULL && !backend->d->is_stopping)
+		backend_probe_in(backend, 0);
+}

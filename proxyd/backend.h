@@ -107,6 +107,8 @@ void backend_conn_put(struct backend_conn *);
 void backend_conn_drop(struct backend_conn *);
 // A request could not reach it: down until a probe succeeds.
 void backend_failed(struct backend *, const char *why);
+// A request failed in a way that may mean it is down: ask now.
+void backend_suspect(struct backend *);
 
 // ---- probing (backend_probe.c)
 

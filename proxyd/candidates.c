@@ -138,6 +138,13 @@ explain_none(const struct proxyd *d, const char *model,
 		ret->retry_after_s = RETRY_AFTER_S;
 		return;
 	}
+	if (!c->any_unattested &&
+	    recent_has(&d->peers.recent, model, clock_mono_ms())) {
+		failure_set(ret, 503, "host_unavailable",
+		    "no host of \"%.128s\" is there at the moment", model);
+		ret->retry_after_s = RETRY_AFTER_S;
+		return;
+	}
 	if (!c->any_unattested) {
 		failure_set(ret, 404, "model_not_found",
 		    "the model \"%.128s\" does not exist or no host of it is "

@@ -175,6 +175,9 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 		return -ENOENT;
 	}
 	in->req->endpoint = route.endpoint;
+	// The opener's number, so that the log lines of both nodes match.
+	request_set_id(
+	    in->req, http_fields_find(&request.fields, "X-Request-Id"));
 	in->req->is_http10 = request.minor == 0;
 	if (!endpoint_has_body(route.endpoint)) {
 		models_answer_list(in->req);

@@ -42,6 +42,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \
 	proxyd/reap.c proxyd/reap.h \
+	proxyd/recent.c proxyd/recent.h \
 	proxyd/relay.c proxyd/request.c proxyd/request.h \
 	proxyd/request_log.c \
 	proxyd/route.c proxyd/route.h \

@@ -4,8 +4,9 @@
 // before it expires.
 #include "proxyd/peers.h"
 
-#include <sodium.h>
 #include <string.h>
+
+#include "common/process.h"
 
 void
 peers_init(struct peers *peers)
@@ -220,6 +221,18 @@ make_room(struct peers *peers)
 	return 0;
 }
 
+static void
+note_lost_models(
+    struct peers *peers, const struct peer *old, const struct peer *now)
+{
+	if (old->role != IPC__PEER_ROLE__PEER_HOST)
+		return;
+	for (size_t i = 0; i < old->n_models; i++)
+		if (now == NULL || !peer_has_model(now, old->models[i].name))
+			recent_note(&peers->recent, old->models[i].name,
+			    clock_mono_ms());
+}
+
 static int
 commit(struct peers *peers, struct peer **ret)
 {
@@ -233,7 +246,7 @@ commit(struct peers *peers, struct peer **ret)
 		    compare_models);
 	peers->staging.peer = NULL;
 	if (old != NULL) {
-		// In place: requests under way point to it.
+		note_lost_models(peers, old, peer);
 		peer->verdict = old->verdict;
 		peer->verdict_asked = old->verdict_asked;
 		peer->in_flight = old->in_flight;
@@ -301,6 +314,7 @@ peers_remove(struct peers *peers, const uint8_t *id, uint64_t now_ms)
 
 	if (peer == NULL)
 		return;
+	note_lost_models(peers, peer, NULL);
 	if (proven_is_alive(peer, now_ms) || peer->in_flight > 0 ||
 	    peer->verdict_asked) {
 		peer->is_present = false;

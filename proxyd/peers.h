@@ -16,6 +16,7 @@
 #include "common/cleanup.h"
 #include "common/sizes.h"
 #include "proto/ipc.pb-c.h"
+#include "proxyd/recent.h"
 
 enum {
 	PEERS_MAX = 4096,
@@ -77,7 +78,8 @@ struct peers {
 	size_t n;
 	size_t size;
 	struct peer_staging staging;
-	unsigned turn; // for an even spread
+	unsigned turn;	      // for an even spread
+	struct recent recent; // models that a host lost
 };
 
 void peers_init(struct peers *);
