@@ -43,7 +43,7 @@ start(void)
 		.rotate_ms = 3600 * 1000,
 		.replay_entries = ENTRIES };
 	char error[STATE_ERROR_MAX];
-	struct event_base *base;
+	struct event_base *base = NULL;
 
 	log_set_level(LOG_ERROR);
 	check(sodium_init() != -1 && loop_new(&base) == 0);
