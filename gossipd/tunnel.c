@@ -20,7 +20,8 @@ struct tunnel {
 	bool fin_in;  // the peer's FIN arrived
 	bool fin_out; // proxyd has finished its side
 	bool is_last; // it will: what can be read now is the last
-	struct event *read_event, *write_event, *closed_event; // owned
+	bool hung_up; // and it takes nothing more
+	struct event *read_event, *write_event; // owned
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
 	size_t rest_off, rest_len, rest_size;
 };
@@ -37,8 +38,6 @@ tunnel_free(struct tunnel *t)
 		event_free(t->read_event);
 	if (t->write_event != NULL)
 		event_free(t->write_event);
-	if (t->closed_event != NULL)
-		event_free(t->closed_event);
 	close_fd(&t->fd);
 	free(t->rest);
 	mesh_drop_link_if_unused(t->base.link);
@@ -77,72 +76,66 @@ answer_done(struct tunnel *t)
 	quic_stream_stop_reading(stream);
 }
 
-static void
-on_fd_closed(evutil_socket_t fd, short what, void *arg)
-{
-	struct tunnel *t = arg;
-
-	(void)what;
-	// Its last bytes may be unread; the edge for them will not come again.
-	t->is_last = true;
-	if (!t->fin_out && t->base.stream != NULL)
-		event_active(t->read_event, EV_READ, 0);
-	if (!is_hung_up(fd))
-		return;
-	if (t->base.stream == NULL || !t->inbound)
-		tunnel_abort(t);
-	else if (t->fin_out)
-		answer_done(t);
-}
-
-// proxyd finished its side; whether it also closed the other one, and then
-// no longer wants an answer, shows in POLLHUP.
+// proxyd finished its side; when it also closed the other one it no longer
+// wants an answer.
 static void
 fd_finished(struct tunnel *t)
 {
-	if (is_hung_up(t->fd) && t->inbound) {
+	if (!t->hung_up) {
+		t->fin_out = true;
+		quic_stream_finish(t->base.stream);
+	} else if (t->inbound) {
 		answer_done(t);
-		return;
-	}
-	if (is_hung_up(t->fd)) {
+	} else {
 		tunnel_abort(t);
-		return;
 	}
-	t->fin_out = true;
-	quic_stream_finish(t->base.stream);
 }
 
-// All events of the descriptor are edge-triggered: libevent makes them alike,
-// and a level-triggered end would come again in every turn.  A short read
-// has emptied it, so the usual turn is one call.
 static void
-on_fd_readable(evutil_socket_t fd, short what, void *arg)
+read_fd(struct tunnel *t)
 {
-	struct tunnel *t = arg;
 	size_t room = 0;
 	ssize_t n = 0;
 
-	(void)what;
-	if (t->base.stream == NULL || t->fin_out)
-		return;
 	for (unsigned i = 0; i < READS_PER_TURN; i++) {
 		uint8_t *p = quic_stream_reserve(t->base.stream, &room);
 
 		if (p == NULL)
 			return; // until tunnel_writable
-		n = recv(fd, p, room, MSG_DONTWAIT);
+		n = recv(t->fd, p, room, MSG_DONTWAIT);
 		if (n <= 0)
 			break;
 		quic_stream_commit(t->base.stream, (size_t)n);
+		// A short read has emptied it, so the usual turn is one call.
 		if ((size_t)n < room && !t->is_last)
 			return;
 	}
 	if (n > 0)
 		event_active(t->read_event, EV_READ, 0);
-	else if (n == 0)
+	// ECONNRESET: closed, and it left bytes of ours unread.
+	else if (n == 0 || errno == ECONNRESET)
 		fd_finished(t);
-	else if (n == -1 && errno != EAGAIN && errno != EINTR)
+	else if (errno != EAGAIN && errno != EINTR)
 		tunnel_abort(t);
+}
+
+// Edge-triggered: a level-triggered end would come again in every turn.
+static void
+on_fd_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *t = arg;
+
+	if ((what & EV_CLOSED) != 0) {
+		// Its last bytes may be unread, and no edge follows for them.
+		t->is_last = true;
+		t->hung_up = is_hung_up(fd);
+	}
+	if (t->hung_up && (t->base.stream == NULL || !t->inbound))
+		tunnel_abort(t);
+	else if (t->hung_up && t->fin_out)
+		answer_done(t);
+	else if (t->base.stream != NULL && !t->fin_out)
+		read_fd(t);
 }
 
 void
@@ -293,15 +286,14 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 	t->base.link = link;
 	link->n_tunnels++;
 	t->fd = take_fd(&fd);
-	t->read_event =
-	    event_new(base, t->fd, EV_READ | EV_ET | EV_PERSIST, on_fd_readable, t);
-	t->write_event =
-	    event_new(base, t->fd, EV_WRITE | EV_ET | EV_PERSIST, on_fd_writable, t);
-	t->closed_event = event_new(
-	    base, t->fd, EV_CLOSED | EV_ET | EV_PERSIST, on_fd_closed, t);
+	// The write event must be edge-triggered too: libevent makes all of a
+	// descriptor alike, by the one that changed last.
+	t->read_event = event_new(base, t->fd,
+	    EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_fd_event, t);
+	t->write_event = event_new(
+	    base, t->fd, EV_WRITE | EV_ET | EV_PERSIST, on_fd_writable, t);
 	if (t->read_event == NULL || t->write_event == NULL ||
-	    t->closed_event == NULL || event_add(t->read_event, NULL) == -1 ||
-	    event_add(t->closed_event, NULL) == -1) {
+	    event_add(t->read_event, NULL) == -1) {
 		tunnel_free(t);
 		return -ENOMEM;
 	}
