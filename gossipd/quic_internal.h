@@ -77,6 +77,7 @@ struct quic_stream {
 	bool blocked;		 // by the stream's flow control
 	bool finished, fin_sent; // by us
 	bool want_room;		 // reserve returned NULL
+	bool over;		 // stream_closed is being called
 	bool write_dead;	 // reset: nothing more is sent
 	bool read_dead;		 // stopped: nothing more is delivered
 	bool abort_due, aborted; // stream_aborted to be called, was called

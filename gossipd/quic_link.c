@@ -13,6 +13,7 @@ enum {
 	HANDSHAKE_S = 10,
 	CIDS = 4, // of each side
 	CLOSING_MAX_MS = 3000,
+	ACK_DELAY_MS = 5, // we promised 25 at most
 };
 
 static void
@@ -252,9 +253,25 @@ quic_link_mark(struct quic_link *l)
 	quic_flush_soon(l->q);
 }
 
+// Nothing of ours is on the way or waits: the next timer can only be an
+// acknowledgement, which ngtcp2 would send after an eighth of the round trip,
+// one for each token of a stream.  The second packet or an answer carries it.
+static bool
+only_acknowledges(const struct quic_link *l)
+{
+	ngtcp2_conn_info info;
+
+	if (l->state != LINK_UP || l->conn == NULL ||
+	    !TAILQ_EMPTY(&l->conn->ready))
+		return false;
+	ngtcp2_conn_get_conn_info(l->ng, &info);
+	return info.bytes_in_flight == 0;
+}
+
 void
 quic_link_arm(struct quic_link *l)
 {
+	const ngtcp2_duration late = ACK_DELAY_MS * NGTCP2_MILLISECONDS;
 	ngtcp2_tstamp at = ngtcp2_conn_get_expiry(l->ng), now;
 	struct timeval tv = { 0 };
 
@@ -269,6 +286,8 @@ quic_link_arm(struct quic_link *l)
 	// of the loop turn: too early is useless, too late costs throughput.
 	(void)event_base_update_cache_time(l->q->config.base);
 	now = quic_now();
+	if (at < now + late && only_acknowledges(l))
+		at = now + late;
 	if (at > now) {
 		at = (at - now + NGTCP2_MICROSECONDS - 1) / NGTCP2_MICROSECONDS;
 		tv.tv_sec = (time_t)(at / 1000000);

@@ -14,7 +14,9 @@ live_link(const struct quic_stream *s)
 {
 	struct quic_link *l = s->conn->link;
 
-	return l != NULL && !s->conn->over && !s->conn->in_ending ? l : NULL;
+	if (l == NULL || s->over || s->conn->over || s->conn->in_ending)
+		return NULL;
+	return l;
 }
 
 static void
@@ -172,8 +174,7 @@ quic_stream_over(struct quic_stream *s, bool by_error)
 		tell_aborted(s);
 	return_credit(s);
 	unlist(s);
-	s->write_dead = true;
-	s->read_dead = true;
+	s->over = true;
 	config->callbacks.stream_closed(config->arg, s);
 	stream_free(s);
 }
