@@ -301,6 +301,29 @@ many_half_open_connections_cause_a_retry_and_all_come_up(void **state)
 }
 
 static void
+one_address_cannot_take_all_half_open_places(void **state)
+{
+	struct quic_stats stats;
+	struct node a, b;
+
+	(void)state;
+	node_init(&a, AF_INET);
+	node_init(&b, AF_INET);
+	b.config.max_conns_per_address = 8;
+	node_start(&a);
+	node_start(&b);
+	for (int i = 0; i < 40; i++)
+		(void)node_dial(&a, &b);
+	// Two are let in, the others must show that they are there; of those
+	// no more than eight at once, the rest come when they ask again.
+	assert_true(run_until(all_up, &a, 10000));
+	quic_get_stats(b.q, &stats);
+	assert_true(stats.retries_sent >= 30);
+	node_stop(&a);
+	node_stop(&b);
+}
+
+static void
 more_connections_than_allowed_are_refused(void **state)
 {
 	struct node a, b;
@@ -377,6 +400,7 @@ main(void)
 		T(a_silent_address_fails_at_the_deadline),
 		T(a_dial_can_be_given_up_at_any_time),
 		T(many_half_open_connections_cause_a_retry_and_all_come_up),
+		T(one_address_cannot_take_all_half_open_places),
 		T(more_connections_than_allowed_are_refused),
 		T(close_reasons_reach_the_other_side),
 		T(bad_arguments_are_refused),

@@ -6,12 +6,26 @@
 #include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "gossipd/quic_internal.h"
 
 static struct node a, b;
+static unsigned send_refuses_every, send_calls, send_refused;
+
+// In place of libc's: a socket that is full now and then.
+ssize_t
+sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	if (send_refuses_every > 0 && ++send_calls % send_refuses_every == 0) {
+		send_refused++;
+		errno = EAGAIN;
+		return -1;
+	}
+	return syscall(SYS_sendmsg, fd, m, flags);
+}
 
 static void
 start(void)
@@ -284,6 +298,34 @@ a_late_packet_is_answered_with_the_close_again(void **state)
 	relay_stop(&r);
 }
 
+static void
+a_full_socket_delays_but_loses_no_batch(void **state)
+{
+	(void)state;
+	start();
+	(void)node_connect(&a, &b);
+	send_refuses_every = 3;
+	send_refused = 0;
+	echo_ok(4 << 20);
+	send_refuses_every = 0;
+	assert_true(send_refused > 10);
+	node_stop(&a);
+	node_stop(&b);
+}
+
+static void
+a_device_without_segmentation_gets_single_datagrams(void **state)
+{
+	(void)state;
+	start();
+	a.q->sockets[0].no_gso = true;
+	b.q->sockets[0].no_gso = true;
+	(void)node_connect(&a, &b);
+	echo_ok(4 << 20);
+	node_stop(&a);
+	node_stop(&b);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
 
 int
@@ -298,6 +340,8 @@ main(void)
 		T(unknown_versions_are_answered_with_ours),
 		T(garbage_is_dropped_and_connections_live_on),
 		T(a_late_packet_is_answered_with_the_close_again),
+		T(a_full_socket_delays_but_loses_no_batch),
+		T(a_device_without_segmentation_gets_single_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
