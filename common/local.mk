@@ -7,6 +7,7 @@ common_libcommon_a_SOURCES = \
 	common/address.c common/address.h \
 	common/buf.c common/buf.h \
 	common/hex.c common/hex.h common/slice.h \
+	common/landlock.c common/landlock.h \
 	common/log.c common/log.h \
 	common/loop.c common/loop.h \
 	common/options.c common/options.h \

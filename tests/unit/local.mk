@@ -1,5 +1,6 @@
 # One fragment per component, so that each stays one page.
 include tests/unit/common.mk
+include tests/unit/custody.mk
 include tests/unit/cryptod.mk
 include tests/unit/attestd.mk
 include tests/unit/gossipd.mk

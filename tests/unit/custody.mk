@@ -1,0 +1,10 @@
+# Tests of what keeps keys: Landlock, environment, guard, limits, posture.
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/landlock_test
+TESTS += tests/unit/landlock_test
+tests_unit_landlock_test_SOURCES = tests/unit/landlock_test.c
+tests_unit_landlock_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_landlock_test_LDADD = common/libcommon.a $(CAP_LIBS) \
+	$(CMOCKA_LIBS)
+endif
