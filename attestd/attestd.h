@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/ipc.h"
+#include "common/landlock.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "cryptod/client.h"
@@ -28,6 +29,7 @@ struct attestd_role {
 	size_t n_rules;
 	const struct sandbox_rule *sandbox;
 	size_t n_sandbox;
+	struct landlock_policy landlock;
 	// The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
 	enum ipc_role channels[PROCESS_CHANNELS_MAX];
 	size_t n_channels;

@@ -104,6 +104,7 @@ main(int argc, char **argv)
 	// 3. give it all up, never back
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
+	landlock_enter_or_die(&role->landlock);
 	sandbox_enter_or_die(role->sandbox, role->n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/ipc.h"
+#include "common/landlock.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
@@ -46,6 +47,7 @@ extern const struct ipc_rule cryptod_rules[];
 extern const size_t cryptod_n_rules;
 extern const struct sandbox_rule cryptod_sandbox[];
 extern const size_t cryptod_n_sandbox;
+extern const struct landlock_policy cryptod_landlock;
 // The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
 extern const enum ipc_role cryptod_channels[];
 extern const size_t cryptod_n_channels;

@@ -28,3 +28,6 @@ const struct sandbox_rule cryptod_sandbox[] = {
 };
 // clang-format on
 const size_t cryptod_n_sandbox = N_ELEMENTS(cryptod_sandbox);
+
+// No file system, no TCP.
+const struct landlock_policy cryptod_landlock = { 0 };

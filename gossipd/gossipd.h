@@ -14,6 +14,7 @@
 #include "common/address.h"
 #include "common/announcement.h"
 #include "common/ipc.h"
+#include "common/landlock.h"
 #include "common/options.h"
 #include "common/process.h"
 #include "common/sandbox.h"
@@ -166,6 +167,7 @@ extern const size_t gossipd_n_rules;
 // ---- sandbox.c
 extern const struct sandbox_rule gossipd_sandbox[];
 extern const size_t gossipd_n_sandbox;
+extern const struct landlock_policy gossipd_landlock;
 
 // ---- handle_node.c: cryptod, proxyd, signer, parent
 ipc_handler handle_key_changed, handle_tunnel_request, handle_self_update,

@@ -64,6 +64,7 @@ main(int argc, char *argv[])
 
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
+	landlock_enter_or_die(&gossipd_landlock);
 	sandbox_enter_or_die(gossipd_sandbox, gossipd_n_sandbox);
 
 	if ((r = gossipd_ready(d)) < 0)

@@ -50,3 +50,7 @@ const struct sandbox_rule gossipd_sandbox[] = {
 // clang-format on
 
 const size_t gossipd_n_sandbox = N_ELEMENTS(gossipd_sandbox);
+
+// No file system, no TCP: QUIC is UDP on a socket that is bound by now, the
+// file of the mesh id is open.
+const struct landlock_policy gossipd_landlock = { 0 };

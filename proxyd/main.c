@@ -69,6 +69,7 @@ main(int argc, char *argv[])
 	struct process_channels channels;
 	struct proxyd_config config;
 	char error[CONFIG_ERROR_MAX];
+	struct proxyd_landlock landlock;
 	struct event_base *base;
 	struct proxyd *d;
 	int r, status;
@@ -100,6 +101,8 @@ main(int argc, char *argv[])
 	// 4. give it all up
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
+	proxyd_landlock_init(&landlock, &d->backends);
+	landlock_enter_or_die(&landlock.policy);
 	sandbox_enter_or_die(proxyd_sandbox, proxyd_sandbox_len);
 
 	// 5. only now look at a byte that somebody else chose

@@ -50,3 +50,21 @@ const struct sandbox_rule proxyd_sandbox[] = {
 };
 // clang-format on
 const size_t proxyd_sandbox_len = N_ELEMENTS(proxyd_sandbox);
+
+void
+proxyd_landlock_init(
+    struct proxyd_landlock *ret, const struct backends *backends)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < backends->n; i++) {
+		const struct backend_url *url = &backends->at[i].url;
+
+		if (url->sa.sa_family == AF_INET)
+			ret->ports[n++] = ntohs(url->in.sin_port);
+		else if (url->sa.sa_family == AF_INET6)
+			ret->ports[n++] = ntohs(url->in6.sin6_port);
+	}
+	ret->policy = (struct landlock_policy){ .connect_ports = ret->ports,
+		.n_connect_ports = n };
+}
