@@ -213,13 +213,14 @@ is_handshake(const uint8_t *content, size_t len)
 		"TLS 1.3, client CertificateVerify",
 		"TLS 1.3, server CertificateVerify",
 	};
-	const uint8_t *context = content + HANDSHAKE_PAD_LEN;
+	const uint8_t *context;
 
 	if (len != HANDSHAKE_HASH_AT + 32 && len != HANDSHAKE_HASH_AT + 48)
 		return false;
 	for (size_t i = 0; i < HANDSHAKE_PAD_LEN; i++)
 		if (content[i] != ' ')
 			return false;
+	context = content + HANDSHAKE_PAD_LEN;
 	// The zero byte that must follow is the string's own.
 	for (size_t i = 0; i < N_ELEMENTS(contexts); i++)
 		if (memcmp(context, contexts[i], HANDSHAKE_CONTEXT_LEN + 1) ==
