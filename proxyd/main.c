@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "proxyd/proxyd.h"
@@ -49,20 +50,6 @@ complain_and_exit(const char *error)
 	exit(EXIT_FAILURE);
 }
 
-static struct event_base *
-make_base(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base;
-
-	if (config == NULL)
-		return NULL;
-	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	return base;
-}
-
 int
 main(int argc, char *argv[])
 {
@@ -93,8 +80,8 @@ main(int argc, char *argv[])
 	raise_descriptor_limit();
 	if ((r = prepare_libraries()) < 0)
 		fatal("libraries", r);
-	if ((base = make_base()) == NULL)
-		fatal("event_base_new", -ENOMEM);
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
 	if (proxyd_new(&d, base, &config, &channels, error) < 0)
 		complain_and_exit(error);
 

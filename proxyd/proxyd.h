@@ -23,8 +23,8 @@
 
 enum {
 	CONNS_MAX = 4096,   // HTTP connections, both listeners
-	INBOUND_MAX = 2048, // tunnels that peers opened
-	INBOUND_PER_PEER_MAX = 256,
+	INBOUND_MAX = 4096, // tunnels that peers opened
+	INBOUND_PER_PEER_MAX = 1024,
 	BODY_MAX = 70 * 1024 * 1024, // of one request
 	SCRATCH_BYTES = 64 * 1024,   // one read
 	PROCESSES_SHOWN_MAX = 16,

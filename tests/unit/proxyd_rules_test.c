@@ -1,0 +1,26 @@
+// proxyd's rule table under the generated test.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "proxyd/proxyd.h"
+#include "tests/unit/rules_check.h"
+
+static void
+takes_only_what_its_rules_allow(void **state)
+{
+	(void)state;
+	rules_check(proxyd_rules, proxyd_n_rules, ROLE_PROXYD);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_only_what_its_rules_allow),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
