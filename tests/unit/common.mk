@@ -21,13 +21,22 @@ tests_unit_options_test_SOURCES = tests/unit/options_test.c
 tests_unit_options_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_options_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
 
+IPC_TEST_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+	$(CMOCKA_CFLAGS)
 check_PROGRAMS += tests/unit/ipc_test
 TESTS += tests/unit/ipc_test
-tests_unit_ipc_test_SOURCES = tests/unit/ipc_test.c
-tests_unit_ipc_test_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
-	$(PROTOBUF_C_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_ipc_test_SOURCES = tests/unit/ipc_test.c \
+	tests/unit/ipc_end.c tests/unit/ipc_end.h
+tests_unit_ipc_test_CFLAGS = $(IPC_TEST_CFLAGS)
 tests_unit_ipc_test_LDADD = tests/unit/librulescheck.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/ipc_call_test
+TESTS += tests/unit/ipc_call_test
+tests_unit_ipc_call_test_SOURCES = tests/unit/ipc_call_test.c \
+	tests/unit/ipc_end.c tests/unit/ipc_end.h
+tests_unit_ipc_call_test_CFLAGS = $(IPC_TEST_CFLAGS)
+tests_unit_ipc_call_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/secret_test
 TESTS += tests/unit/secret_test

@@ -444,8 +444,8 @@ signs_nothing_else(void **state)
 	size_t n_wrong = 0;
 
 	assert_int_equal(open_all(f), 0);
-	assert_int_equal(identity_sign_handshake(f->id, NULL, 0, signature),
-	    -EPROTO);
+	assert_int_equal(
+	    identity_sign_handshake(f->id, NULL, 0, signature), -EPROTO);
 	// Every length but the two.
 	for (size_t len = 0; len <= sizeof(content); len++) {
 		memset(content, ' ', sizeof(content));
