@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attestd/attestd.h"
+#include "common/environment.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
@@ -28,6 +29,11 @@ static const struct option options[] = {
 	    OPTION_STRING, offsetof(struct settings, log_level) },
 };
 // clang-format on
+
+static const struct process_limits limits = {
+	.descriptors = 32,
+	.data_bytes = 32 * 1024 * 1024,
+};
 
 static const char *const siblings[] = { "meshllm", "cryptod", "gossipd",
 	"proxyd", NULL };
@@ -85,6 +91,7 @@ main(int argc, char **argv)
 
 	// 1. nothing inherited by accident, no dumps
 	log_open("attestd");
+	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
 	role = attestd_find_role(settings.role);
 	options_done(options, N_ELEMENTS(options), &settings);
@@ -95,6 +102,8 @@ main(int argc, char **argv)
 	}
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
+
+	process_limit_or_die(&limits);
 
 	// 2. everything that needs a path, a privilege or much memory
 	if ((r = loop_new(&base)) < 0)

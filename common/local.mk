@@ -6,6 +6,7 @@ common_libcommon_a_SOURCES = \
 	common/ipc.c common/ipc.h \
 	common/address.c common/address.h \
 	common/buf.c common/buf.h \
+	common/environment.c common/environment.h \
 	common/hex.c common/hex.h common/slice.h \
 	common/landlock.c common/landlock.h \
 	common/log.c common/log.h \

@@ -90,6 +90,51 @@ process_harden(void)
 }
 
 static int
+set_limit(int resource, uint64_t wanted, uint64_t *ret)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) == -1)
+		return -errno;
+	if (limit.rlim_max > wanted)
+		limit.rlim_max = wanted;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(resource, &limit) == -1)
+		return -errno;
+	*ret = limit.rlim_cur;
+	return 0;
+}
+
+int
+process_limit(const struct process_limits *limits, uint64_t *ret_descriptors)
+{
+	uint64_t ignored;
+	int r = set_limit(RLIMIT_NOFILE, limits->descriptors, ret_descriptors);
+
+#ifndef SANITIZERS
+	// Their shadow memory is counted as well.
+	if (r == 0)
+		r = set_limit(RLIMIT_DATA, limits->data_bytes, &ignored);
+#endif
+	if (r == 0)
+		r = set_limit(RLIMIT_NPROC, 0, &ignored);
+	return r;
+}
+
+void
+process_limit_or_die(const struct process_limits *limits)
+{
+	uint64_t descriptors = 0;
+	int r = process_limit(limits, &descriptors);
+
+	if (r < 0)
+		fatal("limits", r);
+	if (descriptors < limits->descriptors)
+		LOG(LOG_WARNING, "few_descriptors", F("have", descriptors),
+		    F("for_full_load", limits->descriptors));
+}
+
+static int
 drop_bounding_set(void)
 {
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)

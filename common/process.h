@@ -31,6 +31,17 @@ void process_explain_alone(const char *name, const char *const *siblings);
 // No core dumps, not dumpable, umask 077, signals to their defaults, SIGPIPE
 // ignored.  Call it before any secret exists.
 MUST_CHECK int process_harden(void);
+// What a daemon may use of the machine, soft and hard limit alike; less where
+// the hard limit that it was started with is lower.
+struct process_limits {
+	uint64_t descriptors; // RLIMIT_NOFILE
+	uint64_t data_bytes;  // RLIMIT_DATA; not in sanitizer builds
+};
+// Also no further process (RLIMIT_NPROC).  *ret_descriptors: how many it got.
+MUST_CHECK int process_limit(
+    const struct process_limits *, uint64_t *ret_descriptors);
+// For main: limit, or end the process; fewer descriptors are a warning.
+void process_limit_or_die(const struct process_limits *);
 // Drop all capabilities and the right to gain privileges; read back.
 MUST_CHECK int process_confine(void);
 

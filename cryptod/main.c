@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "common/environment.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
@@ -27,6 +28,13 @@ static const struct option options[] = {
 	    OPTION_STRING, offsetof(struct settings, log_level) },
 };
 // clang-format on
+
+// The channels, and one descriptor that arrives and is refused; the replay
+// memory alone is 32 MiB.
+static const struct process_limits limits = {
+	.descriptors = 32,
+	.data_bytes = 128 * 1024 * 1024,
+};
 
 static const char *const siblings[] = { "meshllm", "proxyd", "gossipd",
 	"attestd", NULL };
@@ -88,6 +96,7 @@ main(int argc, char **argv)
 
 	// 1. nothing inherited by accident, no dumps
 	log_open("cryptod");
+	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
 	if (process_take_channels(cryptod_n_channels, &channels) < 0) {
 		process_explain_alone("meshllm-cryptod", siblings);
@@ -95,6 +104,8 @@ main(int argc, char **argv)
 	}
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
+
+	process_limit_or_die(&limits);
 
 	// 2. everything that needs a path, a privilege or much memory
 	if (sodium_init() == -1)

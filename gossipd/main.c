@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "common/environment.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
@@ -11,6 +12,13 @@
 #include "gossipd/gossipd.h"
 
 enum { N_CHANNELS = 4 }; // in the order of open_channels()
+
+// A descriptor for each tunnel.  What peers can make it hold is bounded one
+// by one elsewhere; this is for the case that they work together.
+static const struct process_limits limits = {
+	.descriptors = 16 * 1024,
+	.data_bytes = (uint64_t)2 * 1024 * 1024 * 1024,
+};
 
 static int
 parse(struct gossipd_options *options, int argc, char *argv[])
@@ -39,17 +47,19 @@ main(int argc, char *argv[])
 	struct gossipd *d;
 	int r;
 
+	log_open("gossipd");
+	environment_clean_or_die(argv);
 	if ((r = parse(&options, argc, argv)) != 0)
 		return r == 1 ? 0 : 2;
 	if (process_take_channels(N_CHANNELS, &channels) < 0) {
 		process_explain_alone("meshllm-gossipd", siblings);
 		return 2;
 	}
-	log_open("gossipd");
 	if (log_set_level_name(options.log_level) < 0)
 		fatal("log-level", -EINVAL);
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
+	process_limit_or_die(&limits);
 
 	if (sodium_init() < 0)
 		fatal("sodium_init", -EIO);

@@ -5,8 +5,8 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "common/environment.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/process.h"
@@ -18,19 +18,12 @@ enum { CHANNELS = 3 }; // cryptod, gossipd, verifier
 
 static const char *const siblings[] = { "cryptod", "gossipd", "attestd", NULL };
 
-// A connection and a tunnel for each of CONNS_MAX, as far as we may.
-static void
-raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		LOG(LOG_WARNING, "descriptor-limit-stays",
-		    F("error", log_error(errno)));
-}
+// A connection and a tunnel or backend for each of CONNS_MAX and INBOUND_MAX.
+static const struct process_limits limits = {
+	.descriptors = 2 * CONNS_MAX + 2 * INBOUND_MAX +
+	    BACKEND_IDLE_MAX * CONFIG_BACKENDS_MAX + 64,
+	.data_bytes = (uint64_t)4 * 1024 * 1024 * 1024,
+};
 
 // First uses that need a file, the locale or a random number.
 static int
@@ -63,6 +56,7 @@ main(int argc, char *argv[])
 
 	// 1. nothing inherited by accident
 	log_open("proxyd");
+	environment_clean_or_die(argv);
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 
@@ -77,7 +71,7 @@ main(int argc, char *argv[])
 	}
 
 	// 3. what needs a path, a privilege or much memory
-	raise_descriptor_limit();
+	process_limit_or_die(&limits);
 	if ((r = prepare_libraries()) < 0)
 		fatal("libraries", r);
 	if ((r = loop_new(&base)) < 0)

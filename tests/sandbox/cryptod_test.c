@@ -83,9 +83,12 @@ connect_as(struct node *n, int *fd, enum ipc_role self)
 static void
 node_start(struct node *n, bool no_memfd_secret, const char *const *environment)
 {
-	char program[] = BUILD_DIR "/meshllm-cryptod";
-	char *argv[] = { program, (char[]){ "--state-dir" }, n->state, NULL };
-	struct daemon_options o = { .program = program,
+	char name[] = "meshllm-cryptod";
+	char *argv[] = { name, (char[]){ "--state-dir" }, n->state, NULL };
+	// The product forgets the variables of malloc before it starts.
+	struct daemon_options o = { .program = environment == NULL
+		    ? BUILD_DIR "/meshllm-cryptod"
+		    : BUILD_DIR "/tests/malloc/meshllm-cryptod",
 		.argv = argv,
 		.n_channels = 4,
 		.no_memfd_secret = no_memfd_secret,

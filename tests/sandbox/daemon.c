@@ -45,6 +45,8 @@ run_child(const struct daemon_options *o, const int *ends)
 	for (size_t i = 0; i <= o->n_channels; i++)
 		if (dup2(high[i], PROCESS_PARENT_FD + (int)i) == -1)
 			_exit(EXEC_FAILED);
+	if (o->environment != NULL)
+		(void)clearenv();
 	for (size_t i = 0; o->environment != NULL && o->environment[i] != NULL;
 	     i++)
 		(void)putenv((char *)(uintptr_t)o->environment[i]);

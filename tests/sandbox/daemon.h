@@ -21,8 +21,9 @@ struct daemon_options {
 	const char *program;
 	char *const *argv;
 	size_t n_channels;
-	bool no_memfd_secret;		// as on a kernel that has none
-	const char *const *environment; // NAME=VALUE, NULL at the end; or NULL
+	bool no_memfd_secret; // as on a kernel that has none
+	const char *const
+	    *environment; // nothing but these, NULL at the end; or NULL
 };
 
 // Fails the test when it cannot.

@@ -7,4 +7,12 @@ tests_unit_landlock_test_SOURCES = tests/unit/landlock_test.c
 tests_unit_landlock_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_landlock_test_LDADD = common/libcommon.a $(CAP_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/sandbox/start_test
+TESTS += tests/sandbox/start_test
+tests_sandbox_start_test_SOURCES = tests/sandbox/start_test.c
+tests_sandbox_start_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
+	-DBUILD_DIR='"$(abs_top_builddir)"'
+tests_sandbox_start_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
+	$(CMOCKA_LIBS)
 endif
