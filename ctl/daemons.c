@@ -8,15 +8,18 @@
 
 const struct daemon daemons[N_DAEMONS] = {
 	[CRYPTOD] = { "cryptod", "meshllm-cryptod", "cryptod", NULL,
-	    ROLE_CRYPTOD, true },
+	    ROLE_CRYPTOD, .keeps_state = true, .user = "meshllm-crypto" },
 	[SIGNER] = { "attestd-signer", "meshllm-attestd", "attestd",
-	    "role=signer", ROLE_SIGNER, true },
+	    "role=signer", ROLE_SIGNER, .keeps_state = true,
+	    .user = "meshllm-attest" },
 	[VERIFIER] = { "attestd-verifier", "meshllm-attestd", "attestd",
-	    "role=verifier", ROLE_VERIFIER, true },
+	    "role=verifier", ROLE_VERIFIER, .keeps_state = true,
+	    .user = "meshllm-attest" },
 	[GOSSIPD] = { "gossipd", "meshllm-gossipd", "gossipd", NULL,
-	    ROLE_GOSSIPD, true },
+	    ROLE_GOSSIPD, .keeps_state = true, .needs_network = true,
+	    .user = "meshllm-gossip" },
 	[PROXYD] = { "proxyd", "meshllm-proxyd", "proxyd", NULL, ROLE_PROXYD,
-	    false },
+	    .needs_network = true, .user = "meshllm-proxy" },
 };
 
 // dir/sub/program, if it can be run.

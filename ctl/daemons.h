@@ -26,6 +26,8 @@ struct daemon {
 	    *role_option; // without dashes; NULL: the program has one role
 	enum ipc_role role;
 	bool keeps_state;
+	bool needs_network;
+	const char *user; // of its own, if the machine has it
 };
 
 extern const struct daemon daemons[N_DAEMONS];

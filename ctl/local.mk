@@ -6,6 +6,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/daemons.c ctl/daemons.h \
 	ctl/handle_ready.c \
 	ctl/http_get.c ctl/http_get.h \
+	ctl/privilege.c ctl/privilege.h \
 	ctl/rules.c \
 	ctl/run_options.c ctl/run_options.h \
 	ctl/spawn.c ctl/spawn.h \

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "common/environment.h"
 #include "common/process.h"
 
 enum { ENVIRONMENT_MAX = 16, FD_ASIDE = 64 };
@@ -19,32 +20,6 @@ enum { ENVIRONMENT_MAX = 16, FD_ASIDE = 64 };
 #endif
 
 extern char **environ;
-
-// What a daemon may be told by whoever started us.
-static const char *const allowed[] = {
-	"GLIBC_TUNABLES", // malloc settings; the suite is tested under others
-#ifdef SANITIZERS
-	"ASAN_OPTIONS",
-	"LSAN_OPTIONS",
-	"UBSAN_OPTIONS",
-#endif
-};
-
-static void
-scrub_environment(char *ret[static ENVIRONMENT_MAX])
-{
-	size_t n = 0;
-
-	for (char **e = environ; *e != NULL; e++)
-		for (size_t i = 0; i < N_ELEMENTS(allowed); i++) {
-			size_t len = strlen(allowed[i]);
-
-			if (strncmp(*e, allowed[i], len) == 0 &&
-			    (*e)[len] == '=' && n < ENVIRONMENT_MAX - 1)
-				ret[n++] = *e;
-		}
-	ret[n] = NULL;
-}
 
 static void
 reset_signals(void)
@@ -86,41 +61,41 @@ place_descriptors(const int *fds, size_t n)
 }
 
 static void
-become(const char *path, char *const argv[], const int *fds, size_t n,
-    pid_t parent)
+become(const struct spawn *s, pid_t parent)
 {
 	char *environment[ENVIRONMENT_MAX];
-	int r = 0;
+	int r;
 
 	reset_signals();
 	// The terminal's ^C is for the parent, which says goodbye in order.
 	(void)setsid();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+	r = privilege_drop(s->privilege, s->daemon);
+	// A change of user forgets it: so after that.
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		r = -errno;
-	else if (getppid() != parent)
+	if (r == 0 && getppid() != parent)
 		r = -ESRCH;
-	else
-		r = place_descriptors(fds, n);
+	if (r == 0)
+		r = place_descriptors(s->fds, s->n_fds);
 	if (r == 0) {
-		scrub_environment(environment);
-		(void)execve(path, argv, environment);
+		environment_filter(environ, environment, ENVIRONMENT_MAX);
+		(void)execve(s->path, s->argv, environment);
 		r = -errno;
 	}
-	(void)dprintf(STDERR_FILENO, "meshllm: cannot run %s: %s\n", path,
+	(void)dprintf(STDERR_FILENO, "meshllm: cannot run %s: %s\n", s->path,
 	    strerrordesc_np(-r));
 	_exit(SPAWN_NO_EXEC);
 }
 
 int
-spawn(const char *path, char *const argv[], const int *fds, size_t n_fds,
-    pid_t *ret)
+spawn(const struct spawn *s, pid_t *ret)
 {
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == -1)
 		return -errno;
 	if (pid == 0)
-		become(path, argv, fds, n_fds, parent);
+		become(s, parent);
 	*ret = pid;
 	return 0;
 }

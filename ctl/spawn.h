@@ -7,11 +7,19 @@
 #include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "ctl/privilege.h"
 
 enum { SPAWN_NO_EXEC = 127 }; // exit status: the program could not be run
 
-// fds become 3, 4, ... of the child; they stay ours here.
-MUST_CHECK int spawn(const char *path, char *const argv[], const int *fds,
-    size_t n_fds, pid_t *ret);
+struct spawn {
+	const char *path;
+	char *const *argv;
+	const int *fds; // become 3, 4, ... of the child; they stay ours here
+	size_t n_fds;
+	const struct privilege *privilege; // what to take away from it
+	enum daemon_index daemon;
+};
+
+MUST_CHECK int spawn(const struct spawn *, pid_t *ret);
 
 #endif

@@ -282,6 +282,11 @@ child_start(struct child *child, const struct run_options *options, int *fd)
 		.closed = on_channel_closed };
 	struct arguments arguments;
 	char path[PATH_MAX];
+	struct spawn how = { .path = path,
+		.fds = child->fds,
+		.n_fds = child->n_fds,
+		.privilege = &child->suite->privilege,
+		.daemon = (enum daemon_index)(child->daemon - daemons) };
 	int r;
 
 	if ((r = daemon_find(child->daemon, options->daemon_dir, path)) < 0) {
@@ -293,7 +298,8 @@ child_start(struct child *child, const struct run_options *options, int *fd)
 	r = run_options_arguments(options, child->daemon, &arguments);
 	if (r < 0)
 		return r;
-	r = spawn(path, arguments.argv, child->fds, child->n_fds, &child->pid);
+	how.argv = arguments.argv;
+	r = spawn(&how, &child->pid);
 	arguments_done(&arguments);
 	if (r < 0)
 		return r;
@@ -302,16 +308,21 @@ child_start(struct child *child, const struct run_options *options, int *fd)
 }
 
 static int
-make_state_dirs(const struct run_options *options)
+make_state_dirs(const struct suite *s, const struct run_options *options)
 {
+	const struct privilege *p = &s->privilege;
 	char error[512];
 	int r;
 
 	for (enum daemon_index d = 0; d < N_DAEMONS; d++) {
+		struct state_dir dir = { .top = run_options_state_dir(options),
+			.name = daemons[d].section,
+			.uid = p->can_switch_users ? p->uids[d] : geteuid(),
+			.gid = p->can_switch_users ? p->gids[d] : getegid() };
+
 		if (!daemons[d].keeps_state)
 			continue;
-		r = state_dir_make(run_options_state_dir(options),
-		    daemons[d].section, error, sizeof(error));
+		r = state_dir_make(&dir, error, sizeof(error));
 		if (r < 0) {
 			LOG(LOG_ERROR, "no-state", F("error", &error[0]));
 			return r;
@@ -324,7 +335,7 @@ static int
 start_all(struct suite *s, const struct run_options *options)
 {
 	int parent[N_DAEMONS] = { -1, -1, -1, -1, -1 };
-	int r = make_state_dirs(options);
+	int r = make_state_dirs(s, options);
 
 	if (r == 0)
 		r = suite_make_channels(s, parent);
@@ -376,6 +387,7 @@ int
 suite_run(const struct run_options *options)
 {
 	struct event_base *base = event_base_new();
+	char missing[PRIVILEGE_MISSING_MAX];
 	struct suite s;
 	int r;
 
@@ -383,6 +395,9 @@ suite_run(const struct run_options *options)
 		fatal("event_base", -ENOMEM);
 	if ((r = suite_init(&s, base)) < 0)
 		fatal("init", r);
+	privilege_find(&s.privilege, missing);
+	if (missing[0] != '\0')
+		LOG(LOG_WARNING, "less-protected", F("missing", &missing[0]));
 	if ((r = start_all(&s, options)) < 0) {
 		LOG(LOG_ERROR, "not-started", F("error", log_error(r)));
 		stop_all(&s, EXIT_FAILURE);

@@ -11,6 +11,7 @@
 #include "common/process.h"
 #include "common/sizes.h"
 #include "ctl/daemons.h"
+#include "ctl/privilege.h"
 #include "ctl/run_options.h"
 
 enum {
@@ -34,6 +35,7 @@ struct child {
 struct suite {
 	struct event_base *base; // borrowed
 	struct child children[N_DAEMONS];
+	struct privilege privilege;
 	struct event *signals[4]; // owned
 	struct event *deadline;	  // owned; of readiness, then of the grace
 	bool is_ready, is_stopping;

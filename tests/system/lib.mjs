@@ -2,7 +2,10 @@
 // ports that the kernel chooses, stopped by their process number.  Finds the
 // programs in $BUILD_DIR, the folder that was built in.
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync, existsSync } from 'node:fs'
+import {
+  chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -118,6 +121,20 @@ export async function getJson (url, ms = 10000) {
   return await answer.json()
 }
 
+// With TEST_TUNABLES=glibc.malloc.mmap_threshold=1 (or others) in the
+// environment every node runs the test build of the daemons, which takes
+// malloc settings from a file beside it; the product takes none.
+function otherMalloc (home, tunables) {
+  const dir = path.join(home, 'daemons')
+  mkdirSync(dir, { mode: 0o755 })
+  for (const name of ['cryptod', 'attestd', 'gossipd', 'proxyd']) {
+    symlinkSync(program(`tests/malloc/meshllm-${name}`),
+      path.join(dir, `meshllm-${name}`))
+  }
+  writeFileSync(path.join(dir, 'tunables'), tunables)
+  return `--daemon-dir=${dir}`
+}
+
 export class Node extends Program {
   // After start(): ready = { id, api, management, mesh }.
   static options (o) {
@@ -143,9 +160,14 @@ export class Node extends Program {
 
   constructor (o = {}) {
     const home = mkdtempSync(path.join(tmpdir(), 'meshllm-test-'))
+    chmodSync(home, 0o711) // daemons may have users of their own
     const config = path.join(home, 'meshllm.conf')
     writeFileSync(config, o.config ?? '')
-    super(meshllm(), ['run', `--config=${config}`,
+    // wrapper: a program that runs the rest of its arguments
+    const [file, ...before] = [...(o.wrapper ?? []), meshllm()]
+    const tunables = o.tunables ?? process.env.TEST_TUNABLES
+    const malloc = tunables ? [otherMalloc(home, tunables)] : []
+    super(file, [...before, 'run', `--config=${config}`, ...malloc,
       `--state-dir=${o.stateDir ?? path.join(home, 'state')}`,
       ...Node.options(o)], { env: { ...process.env, ...o.env } })
     this.home = home

@@ -1,0 +1,153 @@
+// What protects the daemons of a node from each other and from the machine:
+// users, network namespaces, and that a node works with all of it.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { chat, events, startBackend, startNode, startPair } from './lib.mjs'
+
+const isRoot = process.getuid() === 0
+const users = { crypto: 61001, attest: 61002, gossip: 61003, proxy: 61004 }
+const userOf = {
+  cryptod: users.crypto,
+  'attestd-signer': users.attest,
+  'attestd-verifier': users.attest,
+  gossipd: users.gossip,
+  proxyd: users.proxy
+}
+
+// A folder that others may pass through, gone after the test.
+function openFolder (t) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'meshllm-custody-'))
+  fs.chmodSync(dir, 0o711)
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+// A command that runs others on a machine that has our users (or has none of
+// them), in a mount namespace of its own.
+function machine (dir, names) {
+  const add = (file, lines) => {
+    const kept = fs.readFileSync(file, 'utf8').split('\n')
+      .filter(line => !line.startsWith('meshllm-'))
+    const copy = path.join(dir, path.basename(file) + names.length)
+    fs.writeFileSync(copy, kept.concat(lines).join('\n').trim() + '\n')
+    return copy
+  }
+  const passwd = add('/etc/passwd', names.map(n =>
+    `meshllm-${n}:x:${users[n]}:${users[n]}::/nonexistent:/usr/sbin/nologin`))
+  const group = add('/etc/group', names.map(n => `meshllm-${n}:x:${users[n]}:`))
+  return ['unshare', '--mount', 'sh', '-c',
+    `mount --bind ${passwd} /etc/passwd && ` +
+    `mount --bind ${group} /etc/group && exec "$@"`, 'sh']
+}
+
+const proc = (pid, name) => fs.readFileSync(`/proc/${pid}/${name}`, 'utf8')
+const statusOf = pid => Object.fromEntries(proc(pid, 'status').split('\n')
+  .map(line => line.split(/:\s*/)).filter(f => f.length === 2))
+const network = pid => fs.readlinkSync(`/proc/${pid}/ns/net`)
+
+async function ask (node) {
+  const answer = await chat(node, {
+    stream: true, messages: [{ role: 'user', content: 'one two three' }]
+  })
+  assert.equal(answer.status, 200)
+  let text = ''
+  for await (const e of events(answer.body)) {
+    if (e !== '[DONE]') text += JSON.parse(e).choices[0]?.delta?.content ?? ''
+  }
+  assert.equal(text, 'one two three')
+}
+
+test('root without our users is told what is missing, and served', async t => {
+  if (!isRoot) return t.skip('needs root')
+  const dir = openFolder(t)
+  const node = await startNode(t, { wrapper: machine(dir, ['crypto']) })
+  const line = node.log.find(l => l.includes('less-protected'))
+  assert.match(line, /^warning meshllm less-protected missing="the daemons run as root: no user meshllm-attest"$/)
+})
+
+test('an ordinary user is told what is missing, and served', async t => {
+  if (!isRoot) return t.skip('needs root to become another')
+  const dir = openFolder(t)
+  const stateDir = path.join(dir, 'state')
+  fs.mkdirSync(stateDir, 0o700)
+  fs.chownSync(stateDir, 61005, 61005)
+  const backend = await startBackend(t)
+  const node = await startNode(t, {
+    stateDir,
+    backend: backend.url,
+    wrapper: ['setpriv', '--reuid=61005', '--regid=61005', '--clear-groups']
+  })
+  assert.match(node.logText(),
+    /warning meshllm less-protected missing="not started by root: .*"/)
+  assert.equal(node.log.filter(l => l.includes('less-protected')).length, 1)
+  await node.waitModel('echo')
+  await ask(node)
+})
+
+test('root with our users: each daemon has its own', async t => {
+  if (!isRoot) return t.skip('needs root')
+  const dir = openFolder(t)
+  const stateDir = path.join(dir, 'state')
+  const backend = await startBackend(t)
+
+  // Before the users were made the state was root's; it changes hands.
+  const before = await startNode(null,
+    { stateDir, wrapper: machine(dir, []), keep: true })
+  const id = before.ready.id
+  await before.stop()
+  assert.equal(fs.statSync(path.join(stateDir, 'cryptod/identity')).uid, 0)
+
+  const node = await startNode(t, {
+    stateDir,
+    backend: backend.url,
+    wrapper: machine(dir, Object.keys(users))
+  })
+  assert.equal(node.ready.id, id)
+  assert.doesNotMatch(node.logText(), /less-protected/)
+  for (const { name, pid } of (await node.status()).processes) {
+    if (name === 'meshllm') continue
+    const status = statusOf(pid)
+    const uid = String(userOf[name])
+    assert.equal(status.Uid, [uid, uid, uid, uid].join('\t'), name)
+    assert.equal(status.Gid, [uid, uid, uid, uid].join('\t'), name)
+    assert.equal(status.Groups.trim(), '', name)
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
+      assert.equal(BigInt(`0x${status[set]}`), 0n, `${name} ${set}`)
+    }
+    assert.equal(status.NoNewPrivs, '1', name)
+    assert.equal(status.Seccomp, '2', name)
+    const isApart = network(pid) !== network('self')
+    assert.equal(isApart, !['gossipd', 'proxyd'].includes(name), name)
+  }
+  const identity = fs.statSync(path.join(stateDir, 'cryptod/identity'))
+  assert.equal(identity.uid, users.crypto)
+  assert.equal(identity.mode & 0o777, 0o600)
+  assert.equal(fs.statSync(path.join(stateDir, 'gossipd')).uid, users.gossip)
+  await node.waitModel('echo')
+  await ask(node)
+  assert.equal((await node.stop()).code, 0)
+})
+
+test('nodes serve with other malloc settings under their filters', async t => {
+  for (const tunables of [
+    'glibc.malloc.mmap_threshold=1',
+    'glibc.malloc.top_pad=1:glibc.malloc.trim_threshold=1',
+    'glibc.malloc.tcache_count=0:glibc.malloc.perturb=85'
+  ]) {
+    await t.test(tunables, async t => {
+      const { client, host } = await startPair(t,
+        { client: { tunables }, host: { tunables } })
+      for (let i = 0; i < 10; i++) await ask(client)
+      const answer = await chat(client, {
+        messages: [{ role: 'user', content: 'word '.repeat(200000) }]
+      })
+      assert.equal(answer.status, 200)
+      await answer.text()
+      assert.equal((await client.stop()).code, 0)
+      assert.equal((await host.stop()).code, 0)
+    })
+  }
+})
