@@ -1,6 +1,7 @@
 // What every daemon does with what it was started with: variables, limits,
 // its name.  Looked at from outside, as root, in the running process.
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -57,7 +58,7 @@ stop(struct daemon *d)
 	(void)daemon_wait(d);
 }
 
-static size_t
+static void
 read_proc(pid_t pid, const char *name, char *ret, size_t size)
 {
 	char path[64];
@@ -67,9 +68,9 @@ read_proc(pid_t pid, const char *name, char *ret, size_t size)
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd == -1 ? -1 : read(fd, ret, size - 1);
-	assert_true(n >= 0);
+	if (n < 0) // gone
+		n = 0;
 	ret[n] = '\0';
-	return (size_t)n;
 }
 
 // gossipd confines itself only after cryptod's first answers, but limits
@@ -97,6 +98,21 @@ need_root(void)
 	}
 }
 
+// What a process has in this file is that, now or soon.
+static void
+expect_soon(pid_t pid, const char *name, const char *expected)
+{
+	char text[4096];
+
+	for (unsigned ms = 0; ms < WAIT_MS; ms += STEP_MS) {
+		read_proc(pid, name, text, sizeof(text));
+		if (strcmp(text, expected) == 0)
+			return;
+		(void)poll(NULL, 0, STEP_MS);
+	}
+	fail_msg("%s of process %d is still %s", name, pid, text);
+}
+
 static void
 no_variable_reaches_a_daemon(void **state)
 {
@@ -107,24 +123,18 @@ no_variable_reaches_a_daemon(void **state)
 		"GNUTLS_SYSTEM_PRIORITY_FILE=/nonexistent",
 		"EVENT_SHOW_METHOD=1", "SSLKEYLOGFILE=/tmp/keys", "TZ=:/x",
 		"PATH=/bin", "HOME=/root", "UNHEARD_OF=1", NULL };
-	char text[4096];
 
 	(void)state;
 	need_root();
 	for (size_t i = 0; i < N_ELEMENTS(daemons); i++) {
 		struct daemon d;
-		size_t len = 1;
+		char comm[32];
 
 		start(&d, i, dirty);
-		for (unsigned ms = 0; len != 0 && ms < WAIT_MS; ms += STEP_MS) {
-			(void)poll(NULL, 0, STEP_MS);
-			len = read_proc(d.pid, "environ", text, sizeof(text));
-		}
-		if (len != 0)
-			fail_msg("%s kept %s", daemons[i].program, text);
-		(void)read_proc(d.pid, "comm", text, sizeof(text));
-		text[strcspn(text, "\n")] = '\0';
-		assert_string_equal(text, daemons[i].program);
+		expect_soon(d.pid, "environ", "");
+		// It takes its name back after it ran itself again as "exe".
+		(void)snprintf(comm, sizeof(comm), "%s\n", daemons[i].program);
+		expect_soon(d.pid, "comm", comm);
 		stop(&d);
 	}
 }
@@ -172,18 +182,19 @@ setup(void **state)
 }
 
 static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
 teardown(void **state)
 {
-	static const char *const names[] = { "identity", "sequence",
-		"reset-key", "mesh-id" };
-	char path[128];
-
 	(void)state;
-	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		(void)unlink(path);
-	}
-	return rmdir(dir);
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int
