@@ -25,9 +25,8 @@
 enum {
 	ANNOUNCEMENT_LEN = 121,
 	ANNOUNCEMENT_UNSIGNED_LEN = 57,
-	ANNOUNCEMENT_SIGNED_LEN =
-	    sizeof(ANNOUNCEMENT_DOMAIN) - 1 + ENDPOINT_ID_LEN +
-	    ANNOUNCEMENT_UNSIGNED_LEN,
+	ANNOUNCEMENT_SIGNED_LEN = sizeof(ANNOUNCEMENT_DOMAIN) - 1 +
+	    ENDPOINT_ID_LEN + ANNOUNCEMENT_UNSIGNED_LEN,
 	ANNOUNCEMENT_SKEW_MS = 5 * 60 * 1000, // clocks of two nodes may differ
 };
 
@@ -54,7 +53,7 @@ MUST_CHECK int announcement_open(const uint8_t *bytes, size_t len,
     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
     struct announcement *ret);
 // 0, or -ETIME when now is outside of its validity, skew granted.
-MUST_CHECK int announcement_check_time(const struct announcement *,
-    uint64_t now_ms);
+MUST_CHECK int announcement_check_time(
+    const struct announcement *, uint64_t now_ms);
 
 #endif

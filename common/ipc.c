@@ -47,7 +47,7 @@ struct ipc_peer {
 	unsigned busy; // frames of this peer that are being handled
 	uint32_t next_id;
 	struct event *read_event, *write_event; // owned
-	struct ipc_call *calls; // owned, by id
+	struct ipc_call *calls;			// owned, by id
 	size_t n_calls;
 	TAILQ_HEAD(, queued) queue; // owned
 	size_t n_queued;
@@ -58,8 +58,8 @@ struct ipc_peer {
 static void peer_close(struct ipc_peer *, int reason);
 
 static int
-handle_hello(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+handle_hello(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	const Ipc__Hello *hello = (const Ipc__Hello *)msg;
 
@@ -73,8 +73,8 @@ handle_hello(struct ipc_peer *peer, struct ipc_frame *frame,
 	return 0;
 }
 
-static const struct ipc_rule hello_rule = { IPC__TYPE__IPC_HELLO,
-	.from = ~0u, .phases = IPC_GREETING, .max_body = 64,
+static const struct ipc_rule hello_rule = { IPC__TYPE__IPC_HELLO, .from = ~0u,
+	.phases = IPC_GREETING, .max_body = 64,
 	.descriptor = &ipc__hello__descriptor, .handle = handle_hello };
 
 static void *
@@ -200,8 +200,8 @@ call_finish(struct ipc_call *call, int status, struct ipc_frame *frame,
 }
 
 static int
-deliver_reply(struct ipc_peer *peer, struct ipc_frame *frame,
-    const ProtobufCMessage *msg)
+deliver_reply(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct ipc_call *call = find_call(peer, frame->header.request_id);
 
@@ -209,9 +209,9 @@ deliver_reply(struct ipc_peer *peer, struct ipc_frame *frame,
 	// no fault of the peer; one to a number never used is.
 	if (call == NULL)
 		return frame->header.request_id != 0 &&
-			       frame->header.request_id < peer->next_id
-			   ? 0
-			   : -EPROTO;
+			frame->header.request_id < peer->next_id
+		    ? 0
+		    : -EPROTO;
 	if (call->reply_type != frame->header.type)
 		return -EPROTO;
 	call_finish(call, 0, frame, msg);
@@ -267,15 +267,15 @@ has_unknown_fields(const ProtobufCMessage *msg)
 }
 
 static int
-decode_and_handle(struct ipc_peer *peer, const struct ipc_rule *rule,
-    struct ipc_frame *frame)
+decode_and_handle(
+    struct ipc_peer *peer, const struct ipc_rule *rule, struct ipc_frame *frame)
 {
 	ProtobufCAllocator allocator = { arena_alloc, arena_free,
 		&peer->arena };
 	ProtobufCMessage *msg;
 
-	msg = protobuf_c_message_unpack(rule->descriptor, &allocator,
-	    frame->body_len, frame->body);
+	msg = protobuf_c_message_unpack(
+	    rule->descriptor, &allocator, frame->body_len, frame->body);
 	if (msg == NULL || has_unknown_fields(msg))
 		return -EBADMSG;
 	return rule->is_reply ? deliver_reply(peer, frame, msg)
@@ -389,8 +389,8 @@ send_frame(int fd, const uint8_t *bytes, size_t len, int passed)
 }
 
 static int
-queue_frame(struct ipc_peer *peer, const uint8_t *bytes, size_t len,
-    int *passed)
+queue_frame(
+    struct ipc_peer *peer, const uint8_t *bytes, size_t len, int *passed)
 {
 	struct queued *q;
 
@@ -480,10 +480,10 @@ peer_watch(struct ipc_peer *peer)
 
 	if (base == NULL || peer->fd == -1)
 		return 0;
-	peer->read_event = event_new(base, peer->fd, EV_READ | EV_PERSIST,
-	    on_readable, peer);
-	peer->write_event = event_new(base, peer->fd, EV_WRITE | EV_PERSIST,
-	    on_writable, peer);
+	peer->read_event =
+	    event_new(base, peer->fd, EV_READ | EV_PERSIST, on_readable, peer);
+	peer->write_event =
+	    event_new(base, peer->fd, EV_WRITE | EV_PERSIST, on_writable, peer);
 	if (peer->read_event == NULL || peer->write_event == NULL)
 		return -ENOMEM;
 	return event_add(peer->read_event, NULL) == -1 ? -ENOMEM : 0;
@@ -562,8 +562,8 @@ ipc_role_name(enum ipc_role role)
 }
 
 int
-ipc_notify(struct ipc_peer *peer, uint16_t type, const ProtobufCMessage *msg,
-    int fd)
+ipc_notify(
+    struct ipc_peer *peer, uint16_t type, const ProtobufCMessage *msg, int fd)
 {
 	return peer_send(peer, type, 0, msg, fd);
 }
@@ -598,8 +598,8 @@ call_arm(struct ipc_call *call, unsigned deadline_ms)
 
 	if (call->peer->config.base == NULL)
 		return;
-	(void)evtimer_assign(&call->timer, call->peer->config.base,
-	    on_deadline, call);
+	(void)evtimer_assign(
+	    &call->timer, call->peer->config.base, on_deadline, call);
 	(void)evtimer_add(&call->timer, &tv);
 }
 
@@ -661,16 +661,15 @@ wait_readable(int fd, uint64_t until_ms)
 }
 
 int
-ipc_call_wait(struct ipc_peer *peer, uint16_t type,
-    const ProtobufCMessage *msg, uint16_t reply_type, unsigned deadline_ms,
-    ipc_reply_fn *fn, void *arg)
+ipc_call_wait(struct ipc_peer *peer, uint16_t type, const ProtobufCMessage *msg,
+    uint16_t reply_type, unsigned deadline_ms, ipc_reply_fn *fn, void *arg)
 {
 	uint64_t until = clock_mono_ms() + deadline_ms;
 	uint32_t id = 0;
 	int r;
 
-	r = ipc_call(peer, type, msg, -1, reply_type, deadline_ms, fn, arg,
-	    &id);
+	r = ipc_call(
+	    peer, type, msg, -1, reply_type, deadline_ms, fn, arg, &id);
 	if (r < 0)
 		return r;
 	while (r == 0 && find_call(peer, id) != NULL) {

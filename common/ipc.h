@@ -37,9 +37,10 @@ enum ipc_phase {
 };
 
 enum {
-	IPC_BODY_MAX = 8192, // of any message, bytes
+	IPC_BODY_MAX = 8192,	     // of any message, bytes
 	IPC_ARENA_BYTES = 64 * 1024, // decoded form of one message
-	IPC_INFLIGHT_MAX = 4096, // requests that we have outstanding on one channel
+	IPC_INFLIGHT_MAX =
+	    4096, // requests that we have outstanding on one channel
 	IPC_QUEUE_MAX = 1024, // frames waiting for a slow peer
 };
 
@@ -60,12 +61,12 @@ struct ipc_peer;
 
 // 0, or -errno when the peer broke the contract: the channel is then closed.
 // Borrows frame and msg; both are wiped after it returns.
-typedef int ipc_handler(struct ipc_peer *, struct ipc_frame *,
-    const ProtobufCMessage *msg);
+typedef int ipc_handler(
+    struct ipc_peer *, struct ipc_frame *, const ProtobufCMessage *msg);
 
 struct ipc_rule {
 	uint16_t type;
-	uint32_t from; // FROM(role) | ...
+	uint32_t from;	 // FROM(role) | ...
 	unsigned phases; // enum ipc_phase, or'ed
 	uint32_t max_body;
 	bool is_reply; // goes to the waiting request, handle is NULL
@@ -81,9 +82,9 @@ typedef void ipc_reply_fn(void *arg, int status, struct ipc_frame *frame,
 
 struct ipc_channel_config {
 	struct event_base *base; // NULL: no loop, ipc_call_wait() only
-	int fd; // taken, also on failure
+	int fd;			 // taken, also on failure
 	enum ipc_role self;
-	enum ipc_role role; // of the other end
+	enum ipc_role role;	      // of the other end
 	const struct ipc_rule *rules; // static
 	size_t n_rules;
 	void *daemon; // ipc_peer_daemon()
@@ -93,8 +94,8 @@ struct ipc_channel_config {
 };
 
 // Sends our Hello.  The peer is owned by the caller until closed() was called.
-MUST_CHECK int ipc_peer_new(struct ipc_peer **ret,
-    const struct ipc_channel_config *);
+MUST_CHECK int ipc_peer_new(
+    struct ipc_peer **ret, const struct ipc_channel_config *);
 // Fails outstanding requests with -EPIPE; closed() is not called.
 void ipc_peer_free(struct ipc_peer *);
 
@@ -104,8 +105,8 @@ const char *ipc_role_name(enum ipc_role);
 
 // Send without waiting for an answer.  fd: -1, or taken (also on failure).
 // -EAGAIN: the peer is too slow and the queue is full.
-MUST_CHECK int ipc_notify(struct ipc_peer *, uint16_t type,
-    const ProtobufCMessage *msg, int fd);
+MUST_CHECK int ipc_notify(
+    struct ipc_peer *, uint16_t type, const ProtobufCMessage *msg, int fd);
 // Answer the request that is in frame.
 MUST_CHECK int ipc_reply(struct ipc_peer *, const struct ipc_frame *,
     uint16_t type, const ProtobufCMessage *msg);
@@ -135,7 +136,7 @@ MUST_CHECK int ipc_receive(int fd, struct ipc_frame *ret);
 // of the peer's state is looked up in it.  Closes frame->fd unless taken.
 MUST_CHECK int ipc_dispatch(struct ipc_peer *, struct ipc_frame *);
 // A peer without a descriptor, in the given phase, for generated tests.
-MUST_CHECK int ipc_peer_new_detached(struct ipc_peer **ret,
-    const struct ipc_channel_config *, enum ipc_phase);
+MUST_CHECK int ipc_peer_new_detached(
+    struct ipc_peer **ret, const struct ipc_channel_config *, enum ipc_phase);
 
 #endif

@@ -191,8 +191,8 @@ level_name(enum log_level level)
 }
 
 void
-log_event(enum log_level level, const char *event,
-    const struct log_field *fields)
+log_event(
+    enum log_level level, const char *event, const struct log_field *fields)
 {
 	struct line line = { .len = 0 };
 

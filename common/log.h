@@ -69,7 +69,7 @@ void log_set_level(enum log_level);
 // error, warning, info or debug; NULL leaves it.  -EINVAL for others.
 int log_set_level_name(const char *name);
 bool log_enabled(enum log_level);
-void log_event(enum log_level, const char *event,
-    const struct log_field *fields);
+void log_event(
+    enum log_level, const char *event, const struct log_field *fields);
 
 #endif

@@ -52,14 +52,12 @@ enum {
 // Parse argv[1..] into the zeroed struct at target.  A complaint goes to
 // error (a line that names the option).  -EINVAL; 1: --help was asked for.
 MUST_CHECK int options_parse(const struct option *, size_t n, int argc,
-			     char *const argv[], void *target, char *error,
-			     size_t error_len);
+    char *const argv[], void *target, char *error, size_t error_len);
 // Parse the file; values already set on the command line stay.  sections:
 // names that may appear although the table has no key for them, NULL at the
 // end; their keys are not looked at.  -EINVAL, or the errno of the open.
 MUST_CHECK int options_load(const struct option *, size_t n, const char *path,
-			    const char *const *sections, void *target,
-			    char *error, size_t error_len);
+    const char *const *sections, void *target, char *error, size_t error_len);
 // To standard output: usage, then a line or two for each option.
 void options_help(const struct option *, size_t n, const char *usage);
 void options_done(const struct option *, size_t n, void *target);

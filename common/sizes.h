@@ -5,14 +5,14 @@
 #include <stdint.h>
 
 enum {
-	ENDPOINT_ID_LEN = 32,		// Ed25519 public key
+	ENDPOINT_ID_LEN = 32, // Ed25519 public key
 	ENDPOINT_ID_HEX_LEN = 64,
-	ENDPOINT_ID_SHORT_LEN = 5,	// shown as 10 hex digits
-	INFERENCE_KEY_LEN = 32,		// X25519 public key
-	REQUEST_KEY_LEN = 32,		// crypto_box_beforenm
-	SIGNATURE_LEN = 64,		// Ed25519
-	MODEL_NAME_MAX = 128,		// longer names are not routed
-	PEER_MODELS_MAX = 256,		// of one peer; the rest is not routed
+	ENDPOINT_ID_SHORT_LEN = 5, // shown as 10 hex digits
+	INFERENCE_KEY_LEN = 32,	   // X25519 public key
+	REQUEST_KEY_LEN = 32,	   // crypto_box_beforenm
+	SIGNATURE_LEN = 64,	   // Ed25519
+	MODEL_NAME_MAX = 128,	   // longer names are not routed
+	PEER_MODELS_MAX = 256,	   // of one peer; the rest is not routed
 };
 
 #endif

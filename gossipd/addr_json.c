@@ -17,7 +17,7 @@ parse_id_hex(const char *text, uint8_t ret[static ENDPOINT_ID_LEN])
 	if (strspn(text, "0123456789abcdef") != ENDPOINT_ID_HEX_LEN)
 		return -EBADMSG;
 	if (sodium_hex2bin(ret, ENDPOINT_ID_LEN, text, ENDPOINT_ID_HEX_LEN,
-			   NULL, &len, NULL) != 0 ||
+		NULL, &len, NULL) != 0 ||
 	    len != ENDPOINT_ID_LEN)
 		return -EBADMSG;
 	return 0;
@@ -57,8 +57,8 @@ parse_id_base32(const char *text, uint8_t ret[static ENDPOINT_ID_LEN])
 		ret[n++] = (uint8_t)(acc >> bits);
 	}
 	return n == ENDPOINT_ID_LEN && (acc & ((1u << bits) - 1)) == 0
-		   ? 0
-		   : -EBADMSG;
+	    ? 0
+	    : -EBADMSG;
 }
 
 static int
@@ -161,16 +161,16 @@ addr_format(const struct quic_addr *a, char ret[static ADDR_TEXT_MAX])
 
 	if (a->sa.sa_family == AF_INET) {
 		(void)inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
-		(void)snprintf(ret, ADDR_TEXT_MAX, "%s:%u", host,
-			       ntohs(a->in.sin_port));
+		(void)snprintf(
+		    ret, ADDR_TEXT_MAX, "%s:%u", host, ntohs(a->in.sin_port));
 		return;
 	}
 	(void)inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
 	if (a->in6.sin6_scope_id != 0)
-		(void)snprintf(scope, sizeof(scope), "%%%u",
-			       a->in6.sin6_scope_id);
+		(void)snprintf(
+		    scope, sizeof(scope), "%%%u", a->in6.sin6_scope_id);
 	(void)snprintf(ret, ADDR_TEXT_MAX, "[%s%s]:%u", host, scope,
-		       ntohs(a->in6.sin6_port));
+	    ntohs(a->in6.sin6_port));
 }
 
 // IPv4 before IPv6, then by address and port.
@@ -210,12 +210,12 @@ addr_is_dialable(const struct quic_addr *a)
 	if (a->sa.sa_family == AF_INET) {
 		v4 = ntohl(a->in.sin_addr.s_addr);
 		return a->in.sin_port != 0 && v4 != INADDR_ANY &&
-		       v4 != INADDR_BROADCAST && !IN_MULTICAST(v4);
+		    v4 != INADDR_BROADCAST && !IN_MULTICAST(v4);
 	}
 	return a->sa.sa_family == AF_INET6 && a->in6.sin6_port != 0 &&
-	       !IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) &&
-	       !IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr) &&
-	       !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
+	    !IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) &&
+	    !IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr) &&
+	    !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr);
 }
 
 // An absolute URL, no more is known of it here: scheme, "://", something.
@@ -228,8 +228,9 @@ add_relay(const json_t *value, struct endpoint_addr *ret)
 	if (url == NULL)
 		return -EBADMSG;
 	len = json_string_length(value);
-	scheme = strspn(url, "abcdefghijklmnopqrstuvwxyz"
-			     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	scheme = strspn(url,
+	    "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 	if (scheme == 0 || strncmp(url + scheme, "://", 3) != 0 ||
 	    len <= scheme + 3)
 		return -EBADMSG;
@@ -265,9 +266,9 @@ static int
 check_custom(const json_t *value)
 {
 	return json_is_number(json_object_get(value, "id")) &&
-		       json_is_object(json_object_get(value, "data"))
-		   ? 0
-		   : -EBADMSG;
+		json_is_object(json_object_get(value, "data"))
+	    ? 0
+	    : -EBADMSG;
 }
 
 static int
@@ -289,8 +290,8 @@ add_entry(json_t *entry, struct endpoint_addr *ret)
 }
 
 static int
-read_document(const json_t *doc, struct endpoint_addr *ret,
-	      const char **ret_reason)
+read_document(
+    const json_t *doc, struct endpoint_addr *ret, const char **ret_reason)
 {
 	const json_t *addrs = json_object_get(doc, "addrs");
 
@@ -309,7 +310,7 @@ read_document(const json_t *doc, struct endpoint_addr *ret,
 
 int
 addr_json_parse(const char *text, size_t len, struct endpoint_addr *ret,
-		const char **ret_reason)
+    const char **ret_reason)
 {
 	json_error_t error;
 	json_t *doc;
@@ -321,8 +322,7 @@ addr_json_parse(const char *text, size_t len, struct endpoint_addr *ret,
 		return -E2BIG;
 	*ret_reason = "not JSON";
 	doc = json_loadb(text, len,
-			 JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
-			 &error);
+	    JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
 	if (doc == NULL)
 		return -EBADMSG;
 	*ret_reason = "not an object";
@@ -383,8 +383,8 @@ put_sorted(struct writer *w, bool *first, const struct endpoint_addr *a)
 }
 
 int
-addr_json_write(const struct endpoint_addr *a, char *ret, size_t size,
-		size_t *ret_len)
+addr_json_write(
+    const struct endpoint_addr *a, char *ret, size_t size, size_t *ret_len)
 {
 	struct writer w = { .out = ret, .size = size };
 	char hex[ENDPOINT_ID_HEX_LEN + 1];

@@ -29,11 +29,10 @@ struct endpoint_addr {
 // -EBADMSG: damaged, -E2BIG: text too long.  More entries than are kept are
 // checked and forgotten.  The reason is static text.
 MUST_CHECK int addr_json_parse(const char *text, size_t len,
-			       struct endpoint_addr *ret,
-			       const char **ret_reason);
+    struct endpoint_addr *ret, const char **ret_reason);
 // Compact, in the order of the reference.  -ENOSPC.
-MUST_CHECK int addr_json_write(const struct endpoint_addr *, char *ret,
-			       size_t size, size_t *ret_len);
+MUST_CHECK int addr_json_write(
+    const struct endpoint_addr *, char *ret, size_t size, size_t *ret_len);
 
 // "192.0.2.1:1" or "[2001:db8::1%3]:1".  -EINVAL.
 MUST_CHECK int addr_parse(const char *text, struct quic_addr *ret);

@@ -16,9 +16,9 @@
 
 enum {
 	GOSSIP_PEERS_MAX = 4096, // in the table
-	GOSSIP_DEAD_MAX = 4096, // dead marks and false reports, each
-	GOSSIP_ADDRS_MAX = 16, // kept of one peer
-	GOSSIP_JOINS_MAX = 32, // tokens
+	GOSSIP_DEAD_MAX = 4096,	 // dead marks and false reports, each
+	GOSSIP_ADDRS_MAX = 16,	 // kept of one peer
+	GOSSIP_JOINS_MAX = 32,	 // tokens
 	GOSSIP_FRAME_MAX = 8 * 1024 * 1024,
 	GOSSIP_TOKEN_MAX = 4096, // text
 };
@@ -28,7 +28,7 @@ enum gossip_role { GOSSIP_WORKER = 1, GOSSIP_HOST = 2, GOSSIP_CLIENT = 3 };
 enum gossip_dialect {
 	GOSSIP_DIALECT_UNKNOWN,
 	GOSSIP_DIALECT_MESHLLM, // our signed announcement, field 1000
-	GOSSIP_DIALECT_SEALED, // field 36 is a key
+	GOSSIP_DIALECT_SEALED,	// field 36 is a key
 	GOSSIP_DIALECT_PLAIN,
 };
 
@@ -39,7 +39,7 @@ struct gossip_model {
 
 // What this node says of itself.  Borrowed by the calls that take it.
 struct gossip_self {
-	bool is_host; // has a backend that serves something
+	bool is_host;	// has a backend that serves something
 	bool is_client; // no backend configured
 	uint16_t api_port;
 	const struct gossip_model *models;
@@ -69,12 +69,12 @@ struct gossip_peer {
 	size_t n_models;
 	const struct quic_addr *addrs;
 	size_t n_addrs;
-	const char *version; // "" when not told
-	const char *hostname; // "" when not told
+	const char *version;   // "" when not told
+	const char *hostname;  // "" when not told
 	uint64_t last_seen_ms; // of the clock of the events; 0: never directly
 	// Of the node itself, or next to its own signed announcement:
 	bool has_posture;
-	uint32_t posture; // bits of node_codec.h
+	uint32_t posture;	 // bits of node_codec.h
 	const uint8_t *evidence; // NULL: none
 	size_t evidence_len;
 };
@@ -82,7 +82,7 @@ struct gossip_peer {
 struct gossip_config {
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
 	char mesh_id[65]; // "" : none yet
-	uint64_t seed; // of the state machine's random choices
+	uint64_t seed;	  // of the state machine's random choices
 };
 
 struct gossip;
@@ -127,7 +127,7 @@ struct gossip_action {
 	unsigned deadline_ms;
 	void *stream; // GOSSIP_ANSWER, GOSSIP_REFUSE: as given to on_frame
 	const uint8_t *frame; // with length prefix, without type byte;
-	size_t frame_len; // good until the next gossip_next_action
+	size_t frame_len;     // good until the next gossip_next_action
 	const struct quic_addr *addrs;
 	size_t n_addrs;
 	const char *text, *detail;
@@ -145,7 +145,8 @@ const char *gossip_mesh_id(const struct gossip *);
 bool gossip_next_action(struct gossip *, struct gossip_action *ret);
 
 void gossip_on_tick(struct gossip *, uint64_t now_ms); // about once a second
-void gossip_on_self(struct gossip *, uint64_t now_ms, const struct gossip_self *);
+void gossip_on_self(
+    struct gossip *, uint64_t now_ms, const struct gossip_self *);
 // A token to join, tried in order, again every 60 s.  -EINVAL: damaged, with
 // the reason (static text).
 MUST_CHECK int gossip_join(struct gossip *, uint64_t now_ms, const char *token,
@@ -159,10 +160,10 @@ bool gossip_new_conn_wins(const struct gossip *, uint64_t now_ms,
 void gossip_on_conn_up(struct gossip *, uint64_t now_ms,
     const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *remote,
     bool outbound);
-void gossip_on_conn_down(struct gossip *, uint64_t now_ms,
-    const uint8_t id[static ENDPOINT_ID_LEN]);
-void gossip_on_dial_failed(struct gossip *, uint64_t now_ms,
-    const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_on_conn_down(
+    struct gossip *, uint64_t now_ms, const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_on_dial_failed(
+    struct gossip *, uint64_t now_ms, const uint8_t id[static ENDPOINT_ID_LEN]);
 // A complete frame arrived on an inbound stream of `kind`; bytes without the
 // length prefix.  unix_ms: wall clock, for announcements' validity.
 void gossip_on_frame(struct gossip *, uint64_t now_ms, uint64_t unix_ms,
@@ -170,8 +171,8 @@ void gossip_on_frame(struct gossip *, uint64_t now_ms, uint64_t unix_ms,
     const uint8_t *frame, size_t len);
 void gossip_on_answer(struct gossip *, uint64_t now_ms, uint64_t unix_ms,
     const uint8_t id[static ENDPOINT_ID_LEN], const uint8_t *frame, size_t len);
-void gossip_on_exchange_failed(struct gossip *, uint64_t now_ms,
-    const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_on_exchange_failed(
+    struct gossip *, uint64_t now_ms, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_on_probe(struct gossip *, uint64_t now_ms,
     const uint8_t id[static ENDPOINT_ID_LEN], bool alive);
 // A tunnel stream to id could not be opened though it is connected (counts
@@ -182,8 +183,8 @@ void gossip_on_tunnel_error(struct gossip *, uint64_t now_ms,
 void gossip_on_shutdown(struct gossip *, uint64_t now_ms);
 
 // May streams of this peer that need admission be served?
-bool gossip_is_admitted(const struct gossip *,
-    const uint8_t id[static ENDPOINT_ID_LEN]);
+bool gossip_is_admitted(
+    const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 // false: not in the table.  Addresses are what a tunnel may dial.
 bool gossip_find_peer(struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN],
     struct gossip_peer *ret);

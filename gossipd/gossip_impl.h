@@ -218,105 +218,101 @@ uint64_t gossip_random(struct gossip *);
 uint64_t gossip_unix_now(const struct gossip *); // 0: not told yet
 MUST_CHECK int gossip_table_init(struct gossip *);
 void gossip_table_free(struct gossip *);
-struct peer *gossip_peer_find(const struct gossip *,
-			      const uint8_t id[static ENDPOINT_ID_LEN]);
+struct peer *gossip_peer_find(
+    const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 // NULL: no room.  by: who told; NULL: the node itself.
-struct peer *gossip_peer_insert(struct gossip *,
-				const uint8_t id[static ENDPOINT_ID_LEN],
-				struct peer *by);
+struct peer *gossip_peer_insert(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], struct peer *by);
 void gossip_peer_remove(struct gossip *, struct peer *);
 bool gossip_peer_is_fresh(const struct gossip *, const struct peer *);
 bool gossip_peer_can_be_reached(const struct peer *);
-struct link *gossip_link_find(const struct gossip *,
-			      const uint8_t id[static ENDPOINT_ID_LEN]);
-struct link *gossip_link_insert(struct gossip *,
-				const uint8_t id[static ENDPOINT_ID_LEN]);
+struct link *gossip_link_find(
+    const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+struct link *gossip_link_insert(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_link_remove(struct gossip *, struct link *);
-bool gossip_is_dead(const struct gossip *,
-		    const uint8_t id[static ENDPOINT_ID_LEN]);
-void gossip_mark_dead(struct gossip *,
-		      const uint8_t id[static ENDPOINT_ID_LEN]);
-void gossip_clear_dead(struct gossip *,
-		       const uint8_t id[static ENDPOINT_ID_LEN]);
+bool gossip_is_dead(
+    const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_mark_dead(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_clear_dead(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 bool gossip_is_lie(const struct gossip *,
-		   const uint8_t reporter[static ENDPOINT_ID_LEN],
-		   const uint8_t target[static ENDPOINT_ID_LEN]);
+    const uint8_t reporter[static ENDPOINT_ID_LEN],
+    const uint8_t target[static ENDPOINT_ID_LEN]);
 void gossip_mark_lie(struct gossip *,
-		     const uint8_t reporter[static ENDPOINT_ID_LEN],
-		     const uint8_t target[static ENDPOINT_ID_LEN]);
+    const uint8_t reporter[static ENDPOINT_ID_LEN],
+    const uint8_t target[static ENDPOINT_ID_LEN]);
 
 // gossip_fields.c: each returns whether the public view changed.
-bool gossip_set_models(struct gossip *, struct peer *,
-		       const struct node_entry *);
+bool gossip_set_models(
+    struct gossip *, struct peer *, const struct node_entry *);
 bool gossip_set_texts(struct peer *, const struct node_entry *);
-bool gossip_set_addr(struct peer *, const struct endpoint_addr *,
-		     bool only_if_as_many);
-bool gossip_set_evidence(struct gossip *, struct peer *,
-			 const struct node_entry *);
+bool gossip_set_addr(
+    struct peer *, const struct endpoint_addr *, bool only_if_as_many);
+bool gossip_set_evidence(
+    struct gossip *, struct peer *, const struct node_entry *);
 void gossip_set_rest(struct peer *, const struct node_entry *);
 void gossip_free_fields(struct gossip *, struct peer *);
 
 // gossip_merge.c
 enum follow { FOLLOW_NONE, FOLLOW_NEW, FOLLOW_UNCONNECTED };
 void gossip_merge(struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN],
-		  const struct node_gossip *, enum follow);
+    const struct node_gossip *, enum follow);
 bool gossip_announcement_is_valid(const struct gossip *, const struct peer *);
 
 // gossip_job.c
-struct job *gossip_job_find(const struct gossip *,
-			    const uint8_t id[static ENDPOINT_ID_LEN]);
+struct job *gossip_job_find(
+    const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 // 0, or the job that runs for this id takes the flags; -EHOSTUNREACH: no
 // address; -EBUSY: too many.
-MUST_CHECK int gossip_job_start(struct gossip *,
-				const uint8_t id[static ENDPOINT_ID_LEN],
-				unsigned flags);
+MUST_CHECK int gossip_job_start(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], unsigned flags);
 void gossip_job_connected(struct gossip *, struct job *);
 void gossip_job_end(struct gossip *, struct job *, bool ok);
 void gossip_jobs_expire(struct gossip *);
-size_t gossip_jobs_count(const struct gossip *, unsigned flags,
-			 const uint8_t *reporter);
+size_t gossip_jobs_count(
+    const struct gossip *, unsigned flags, const uint8_t *reporter);
 size_t gossip_dials_count(const struct gossip *, unsigned flags);
 
 // gossip_schedule.c
 void gossip_schedule(struct gossip *);
 void gossip_tell_news(struct gossip *);
-struct join *gossip_join_find(struct gossip *,
-			      const uint8_t id[static ENDPOINT_ID_LEN]);
-void gossip_join_ended(struct gossip *,
-		       const uint8_t id[static ENDPOINT_ID_LEN], bool ok);
-void gossip_heartbeat_ended(struct gossip *,
-			    const uint8_t id[static ENDPOINT_ID_LEN], bool ok);
-void gossip_follow_up(struct gossip *,
-		      const uint8_t id[static ENDPOINT_ID_LEN]);
+struct join *gossip_join_find(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_join_ended(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], bool ok);
+void gossip_heartbeat_ended(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], bool ok);
+void gossip_follow_up(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_follow_ups_pump(struct gossip *);
 
 // gossip_down.c
-void gossip_peer_died(struct gossip *,
-		      const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_peer_died(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_down_reported(struct gossip *,
-			  const uint8_t reporter[static ENDPOINT_ID_LEN],
-			  const uint8_t target[static ENDPOINT_ID_LEN]);
+    const uint8_t reporter[static ENDPOINT_ID_LEN],
+    const uint8_t target[static ENDPOINT_ID_LEN]);
 void gossip_down_verified(struct gossip *,
-			  const uint8_t reporter[static ENDPOINT_ID_LEN],
-			  const uint8_t target[static ENDPOINT_ID_LEN],
-			  bool alive);
-void gossip_peer_left(struct gossip *,
-		      const uint8_t id[static ENDPOINT_ID_LEN]);
+    const uint8_t reporter[static ENDPOINT_ID_LEN],
+    const uint8_t target[static ENDPOINT_ID_LEN], bool alive);
+void gossip_peer_left(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 
 // gossip_view.c: into gossip.frame, with the length in front.
-MUST_CHECK int
-gossip_build_exchange(struct gossip *,
-		      const uint8_t target[static ENDPOINT_ID_LEN]);
+MUST_CHECK int gossip_build_exchange(
+    struct gossip *, const uint8_t target[static ENDPOINT_ID_LEN]);
 MUST_CHECK int gossip_build_routes(struct gossip *);
-MUST_CHECK int gossip_build_notice(struct gossip *,
-				   const uint8_t about[static ENDPOINT_ID_LEN]);
+MUST_CHECK int gossip_build_notice(
+    struct gossip *, const uint8_t about[static ENDPOINT_ID_LEN]);
 
 // gossip_action.c
 void gossip_push(struct gossip *, const struct item *);
 void gossip_push_id(struct gossip *, enum gossip_action_kind,
-		    const uint8_t id[static ENDPOINT_ID_LEN]);
+    const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_push_changed(struct gossip *, struct peer *);
 void gossip_log(struct gossip *, const uint8_t *id, const char *event,
-		const char *detail, bool is_warning);
+    const char *detail, bool is_warning);
 
 #endif

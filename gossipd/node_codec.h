@@ -36,15 +36,14 @@ enum node_posture {
 // 0 and the body's length; -EAGAIN: more bytes needed; -EMSGSIZE: announces
 // more than max; -EBADMSG: the stream ended before.
 MUST_CHECK int node_frame_length(const uint8_t *bytes, size_t len, bool fin,
-				 size_t max, size_t *ret_body_len);
+    size_t max, size_t *ret_body_len);
 
 // A decoded and checked GossipFrame.
 struct node_gossip;
 // -EBADMSG with the reason (static text), -ENOMEM: beyond NODE_DECODE_MAX.
 MUST_CHECK int node_gossip_decode(struct node_gossip **ret,
-				  const uint8_t *frame, size_t len,
-				  const uint8_t sender[static ENDPOINT_ID_LEN],
-				  const char **ret_reason);
+    const uint8_t *frame, size_t len,
+    const uint8_t sender[static ENDPOINT_ID_LEN], const char **ret_reason);
 void node_gossip_free(struct node_gossip *);
 size_t node_gossip_n_entries(const struct node_gossip *);
 const uint8_t *node_gossip_id(const struct node_gossip *, size_t i);
@@ -64,20 +63,19 @@ struct node_entry {
 	bool has_posture;
 	uint32_t posture;
 };
-void node_gossip_entry(const struct node_gossip *, size_t i,
-		       struct node_entry *ret);
+void node_gossip_entry(
+    const struct node_gossip *, size_t i, struct node_entry *ret);
 // What is only passed on, encoded; at most NODE_REST_MAX bytes, 0 when it
 // would be more.
-size_t node_entry_rest(const struct node_entry *,
-		       uint8_t ret[static NODE_REST_MAX]);
+size_t node_entry_rest(
+    const struct node_entry *, uint8_t ret[static NODE_REST_MAX]);
 
 // 0x06 and 0x07, 0x05, 0x03.  -EBADMSG.
 MUST_CHECK int node_notice_decode(const uint8_t *frame, size_t len,
-				  uint8_t ret_peer_id[static ENDPOINT_ID_LEN]);
+    uint8_t ret_peer_id[static ENDPOINT_ID_LEN]);
 MUST_CHECK int node_route_request_check(const uint8_t *frame, size_t len);
-MUST_CHECK int
-node_tunnel_map_check(const uint8_t *frame, size_t len,
-		      const uint8_t sender[static ENDPOINT_ID_LEN]);
+MUST_CHECK int node_tunnel_map_check(const uint8_t *frame, size_t len,
+    const uint8_t sender[static ENDPOINT_ID_LEN]);
 
 // Text for a log line or a table: valid UTF-8 was checked at decoding; here
 // control characters are refused and the length is cut at a character.

@@ -18,8 +18,8 @@
 #include "common/cleanup.h"
 #include "common/sizes.h"
 
-struct quic; // the endpoint: sockets, connection ids, connections
-struct quic_conn; // one handshaken or handshaking connection
+struct quic;	    // the endpoint: sockets, connection ids, connections
+struct quic_conn;   // one handshaken or handshaking connection
 struct quic_stream; // one bidirectional stream
 
 struct quic_addr {
@@ -33,10 +33,10 @@ struct quic_addr {
 
 enum quic_close_reason {
 	QUIC_CLOSED_LOCAL, // quic_conn_close
-	QUIC_CLOSED_PEER, // CONNECTION_CLOSE or stateless reset
+	QUIC_CLOSED_PEER,  // CONNECTION_CLOSE or stateless reset
 	QUIC_CLOSED_IDLE,
 	QUIC_CLOSED_HANDSHAKE, // did not come up: refused, wrong key, time
-	QUIC_CLOSED_ERROR, // the peer broke the protocol
+	QUIC_CLOSED_ERROR,     // the peer broke the protocol
 };
 
 // Sign a TLS 1.3 CertificateVerify content (130 or 146 bytes), blocking.
@@ -81,8 +81,8 @@ struct quic_config {
 	struct quic_callbacks callbacks;
 	void *arg; // of the callbacks
 	// Limits, with defaults where 0:
-	unsigned max_conns; // 512
-	unsigned max_half_open; // 256; from a quarter of it on, Retry
+	unsigned max_conns;		// 512
+	unsigned max_half_open;		// 256; from a quarter of it on, Retry
 	unsigned max_conns_per_address; // 64 half-open from one IP
 	unsigned max_streams; // 1024 incoming bidi at once per connection
 };
@@ -93,15 +93,16 @@ MUST_CHECK int quic_new(struct quic **ret, const struct quic_config *);
 // from a callback.
 void quic_free(struct quic *);
 // The address socket i is bound to, with the port the kernel chose.
-MUST_CHECK int quic_local_address(const struct quic *, size_t i,
-    struct quic_addr *ret);
+MUST_CHECK int quic_local_address(
+    const struct quic *, size_t i, struct quic_addr *ret);
 
 // Dial: addresses are tried at the same time or one after another, within
 // deadline_ms in total; the first that proves to be `id` wins.
-MUST_CHECK int quic_dial(struct quic *, const uint8_t id[static ENDPOINT_ID_LEN],
-    const struct quic_addr *addrs, size_t n_addrs, unsigned deadline_ms,
-    struct quic_conn **ret);
-void quic_conn_close(struct quic_conn *, uint64_t app_error, const char *reason);
+MUST_CHECK int quic_dial(struct quic *,
+    const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *addrs,
+    size_t n_addrs, unsigned deadline_ms, struct quic_conn **ret);
+void quic_conn_close(
+    struct quic_conn *, uint64_t app_error, const char *reason);
 const uint8_t *quic_conn_peer(const struct quic_conn *); // ENDPOINT_ID_LEN
 bool quic_conn_is_up(const struct quic_conn *);
 bool quic_conn_is_outbound(const struct quic_conn *);
@@ -127,8 +128,8 @@ uint8_t *quic_stream_reserve(struct quic_stream *, size_t *ret_len);
 void quic_stream_commit(struct quic_stream *, size_t len);
 // Copy in all of data or nothing; for small control messages up to 8 MiB,
 // beyond the limit of reserve.  -ENOBUFS, -EPIPE.
-MUST_CHECK int quic_stream_write(struct quic_stream *, const uint8_t *data,
-    size_t len);
+MUST_CHECK int quic_stream_write(
+    struct quic_stream *, const uint8_t *data, size_t len);
 void quic_stream_finish(struct quic_stream *); // FIN after what was written
 // RESET_STREAM and STOP_SENDING with code 0; stream_closed follows.
 void quic_stream_abort(struct quic_stream *);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 int
-token_parse(const char *token, struct endpoint_addr *ret,
-	    const char **ret_reason)
+token_parse(
+    const char *token, struct endpoint_addr *ret, const char **ret_reason)
 {
 	char json[ADDR_JSON_MAX];
 	size_t len = strnlen(token, TOKEN_MAX + 1), n;
@@ -20,8 +20,7 @@ token_parse(const char *token, struct endpoint_addr *ret,
 		return -EINVAL;
 	*ret_reason = "token is padded, has whitespace or is not base64url";
 	if (sodium_base642bin((unsigned char *)json, sizeof(json), token, len,
-			      NULL, &n, NULL,
-			      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		NULL, &n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
 		return -EINVAL;
 	return addr_json_parse(json, n, ret, ret_reason) < 0 ? -EINVAL : 0;
 }
@@ -37,6 +36,6 @@ token_write(const struct endpoint_addr *addr, char ret[static TOKEN_MAX + 1])
 	if ((r = addr_json_write(addr, json, sizeof(json), &len)) < 0)
 		return r;
 	(void)sodium_bin2base64(ret, TOKEN_MAX + 1, (unsigned char *)json, len,
-				sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	return 0;
 }

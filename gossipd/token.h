@@ -9,10 +9,10 @@
 enum { TOKEN_MAX = 4096 }; // text
 
 // -EINVAL: damaged; the reason is static text.
-MUST_CHECK int token_parse(const char *token, struct endpoint_addr *ret,
-			   const char **ret_reason);
+MUST_CHECK int token_parse(
+    const char *token, struct endpoint_addr *ret, const char **ret_reason);
 // -ENOSPC.
-MUST_CHECK int token_write(const struct endpoint_addr *,
-			   char ret[static TOKEN_MAX + 1]);
+MUST_CHECK int token_write(
+    const struct endpoint_addr *, char ret[static TOKEN_MAX + 1]);
 
 #endif
