@@ -5,6 +5,7 @@ common_libcommon_a_SOURCES = \
 	common/cleanup.h common/sizes.h \
 	common/ipc.c common/ipc.h \
 	common/address.c common/address.h \
+	common/base64.c common/base64.h \
 	common/buf.c common/buf.h \
 	common/environment.c common/environment.h \
 	common/hex.c common/hex.h common/slice.h \

@@ -50,7 +50,8 @@ gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/gossipd.c \
 gossipd_libgossipd_a_CFLAGS = $(GOSSIPD_CFLAGS)
 meshllm_gossipd_SOURCES = gossipd/main.c
 meshllm_gossipd_CFLAGS = $(GOSSIPD_CFLAGS)
-meshllm_gossipd_LDADD = gossipd/libgossipd.a gossipd/libgossip.a \
+meshllm_gossipd_LDADD = $(GOSSIPD_LIBS)
+GOSSIPD_LIBS = gossipd/libgossipd.a gossipd/libgossip.a \
 	gossipd/libquic.a cryptod/libcryptod_client.a proxyd/libproxydclient.a \
 	$(COMMON_LIBS) $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) $(GNUTLS_LIBS) \
 	$(JANSSON_LIBS)

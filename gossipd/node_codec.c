@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
+
 enum {
 	FIELD_KEY = 36,
 	FIELD_POSTURE = 37,
@@ -243,8 +245,8 @@ read_key(const uint8_t *text, size_t len, struct node_entry *ret)
 	ret->has_key = false;
 	if (len != KEY_TEXT_LEN)
 		return;
-	if (sodium_base642bin(key, sizeof(key), (const char *)text, len, NULL,
-		&n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+	if (base64_decode((const char *)text, len,
+		sodium_base64_VARIANT_ORIGINAL, key, sizeof(key), &n) < 0)
 		return;
 	if (n != sizeof(key) || !announcement_key_is_usable(key))
 		return;

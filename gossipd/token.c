@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "common/base64.h"
+
 int
 token_parse(
     const char *token, struct endpoint_addr *ret, const char **ret_reason)
@@ -19,8 +21,8 @@ token_parse(
 	if (len > TOKEN_MAX)
 		return -EINVAL;
 	*ret_reason = "token is padded, has whitespace or is not base64url";
-	if (sodium_base642bin((unsigned char *)json, sizeof(json), token, len,
-		NULL, &n, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+	if (base64_decode(token, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING,
+		(uint8_t *)json, sizeof(json), &n) < 0)
 		return -EINVAL;
 	return addr_json_parse(json, n, ret, ret_reason) < 0 ? -EINVAL : 0;
 }

@@ -41,3 +41,13 @@ tests_unit_quic_stream_test_SOURCES = tests/unit/quic_stream_test.c \
 tests_unit_quic_stream_test_CFLAGS = $(quic_test_cflags)
 tests_unit_quic_stream_test_LDADD = $(quic_test_libs)
 endif
+
+# The daemon around them.
+if HAVE_CMOCKA
+check_PROGRAMS += tests/unit/gossipd_rules_test
+TESTS += tests/unit/gossipd_rules_test
+tests_unit_gossipd_rules_test_SOURCES = tests/unit/gossipd_rules_test.c
+tests_unit_gossipd_rules_test_CFLAGS = $(GOSSIPD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_gossipd_rules_test_LDADD = tests/unit/librulescheck.a \
+	$(GOSSIPD_LIBS) $(CMOCKA_LIBS)
+endif
