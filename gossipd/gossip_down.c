@@ -22,12 +22,15 @@ broadcast_down(struct gossip *g, const uint8_t *id)
 	}
 }
 
+// The address of a node only heard of may be a lie: that it did not answer
+// there keeps it out for a shorter time.
 static void
 remove_marked(struct gossip *g, const uint8_t *id)
 {
 	struct peer *p = gossip_peer_find(g, id);
+	bool met = p == NULL || p->admitted;
 
-	gossip_mark_dead(g, id);
+	gossip_mark_dead(g, id, met ? DEAD_TIME : HEARSAY_DEAD_TIME);
 	if (p != NULL)
 		gossip_peer_remove(g, p);
 }

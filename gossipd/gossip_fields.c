@@ -163,27 +163,77 @@ gossip_set_texts(struct peer *p, const struct node_entry *e)
 	return changed;
 }
 
+static void
+add_addr(struct endpoint_addr *to, const struct quic_addr *addr)
+{
+	if (to->n_addrs == ADDR_JSON_ADDRS_MAX || !addr_is_dialable(addr))
+		return;
+	for (size_t i = 0; i < to->n_addrs; i++)
+		if (addr_equal(&to->addrs[i], addr))
+			return;
+	to->addrs[to->n_addrs++] = *addr;
+}
+
+static void
+add_relay(struct endpoint_addr *to, const char *relay)
+{
+	if (to->n_relays == ADDR_JSON_RELAYS_MAX)
+		return;
+	for (size_t i = 0; i < to->n_relays; i++)
+		if (strcmp(to->relays[i], relay) == 0)
+			return;
+	memcpy(to->relays[to->n_relays++], relay, ADDR_JSON_RELAY_MAX + 1);
+}
+
+static bool
+store_addr(struct peer *p, const struct endpoint_addr *addr)
+{
+	if (addr->n_addrs + addr->n_relays == 0 ||
+	    memcmp(addr, &p->addr, sizeof(*addr)) == 0)
+		return false;
+	p->addr = *addr;
+	return true;
+}
+
 bool
-gossip_set_addr(
-    struct peer *p, const struct endpoint_addr *addr, bool only_if_as_many)
+gossip_set_addr(struct peer *p, const struct endpoint_addr *addr)
 {
 	struct endpoint_addr kept = { 0 };
 
 	memcpy(kept.id, p->id, ENDPOINT_ID_LEN);
 	for (size_t i = 0; i < addr->n_addrs; i++)
-		if (addr_is_dialable(&addr->addrs[i]))
-			kept.addrs[kept.n_addrs++] = addr->addrs[i];
-	kept.n_relays = addr->n_relays;
-	memcpy(kept.relays, addr->relays, sizeof(kept.relays));
-	if (kept.n_addrs + kept.n_relays == 0)
-		return false;
-	if (only_if_as_many &&
-	    kept.n_addrs + kept.n_relays < p->addr.n_addrs + p->addr.n_relays)
-		return false;
-	if (memcmp(&kept, &p->addr, sizeof(kept)) == 0)
-		return false;
-	p->addr = kept;
-	return true;
+		add_addr(&kept, &addr->addrs[i]);
+	for (size_t i = 0; i < addr->n_relays; i++)
+		add_relay(&kept, addr->relays[i]);
+	return store_addr(p, &kept);
+}
+
+// Hearsay adds: were it to replace, one liar could hide where a node is.
+// What is known already stays where it is, so that hearing it again is no
+// change; the oldest half gives way to what is new.
+bool
+gossip_add_addr(struct peer *p, const struct endpoint_addr *addr)
+{
+	struct endpoint_addr kept = p->addr;
+	size_t new = 0, drop;
+
+	for (size_t i = 0; i < addr->n_addrs; i++) {
+		if (new == ADDR_JSON_ADDRS_MAX / 2)
+			break;
+		drop = kept.n_addrs;
+		add_addr(&kept, &addr->addrs[i]);
+		new += kept.n_addrs > drop;
+		if (kept.n_addrs < ADDR_JSON_ADDRS_MAX)
+			continue;
+		drop = ADDR_JSON_ADDRS_MAX / 2;
+		memmove(kept.addrs, kept.addrs + drop,
+		    drop * sizeof(kept.addrs[0]));
+		memset(kept.addrs + drop, 0, drop * sizeof(kept.addrs[0]));
+		kept.n_addrs = drop;
+	}
+	for (size_t i = 0; i < addr->n_relays; i++)
+		add_relay(&kept, addr->relays[i]);
+	return store_addr(p, &kept);
 }
 
 static void

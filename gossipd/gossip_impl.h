@@ -28,6 +28,7 @@ enum {
 	FRESH = 180 * SECOND, // relayed; forgiven
 	FORGOTTEN = 360 * SECOND,
 	DEAD_TIME = 300 * SECOND,
+	HEARSAY_DEAD_TIME = 60 * SECOND, // one that we never spoke with
 	LIE_TIME = 600 * SECOND,
 	RECONNECT_PAUSE = 10 * SECOND,
 	RACE = 10 * SECOND, // two connections so close were dialled at once
@@ -234,7 +235,7 @@ void gossip_link_remove(struct gossip *, struct link *);
 bool gossip_is_dead(
     const struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_mark_dead(
-    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], uint64_t for_ms);
 void gossip_clear_dead(
     struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 bool gossip_is_lie(const struct gossip *,
@@ -248,8 +249,8 @@ void gossip_mark_lie(struct gossip *,
 bool gossip_set_models(
     struct gossip *, struct peer *, const struct node_entry *);
 bool gossip_set_texts(struct peer *, const struct node_entry *);
-bool gossip_set_addr(
-    struct peer *, const struct endpoint_addr *, bool only_if_as_many);
+bool gossip_set_addr(struct peer *, const struct endpoint_addr *);
+bool gossip_add_addr(struct peer *, const struct endpoint_addr *);
 bool gossip_set_evidence(
     struct gossip *, struct peer *, const struct node_entry *);
 void gossip_set_rest(struct peer *, const struct node_entry *);

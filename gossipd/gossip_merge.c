@@ -181,6 +181,9 @@ merge_direct(struct merge *m, const struct node_entry *e)
 
 	if (!read_addr(e, &addr))
 		return NULL;
+	if ((p == NULL || !p->admitted) &&
+	    !crypto_core_ed25519_is_valid_point(e->id))
+		return NULL;
 	if (p == NULL && (p = gossip_peer_insert(g, e->id, NULL)) == NULL) {
 		gossip_log(g, e->id, "peer_refused", "table is full", true);
 		return NULL;
@@ -199,7 +202,7 @@ merge_direct(struct merge *m, const struct node_entry *e)
 	changed |= set_unsigned_key(p, e);
 	changed |= set_posture(p, e);
 	changed |= gossip_set_evidence(g, p, e);
-	changed |= gossip_set_addr(p, &addr, false);
+	changed |= gossip_set_addr(p, &addr);
 	if (changed)
 		gossip_push_changed(g, p);
 	adopt_mesh_id(g, e->message->mesh_id);
@@ -233,10 +236,14 @@ consider_follow_up(struct merge *m, const struct peer *p, bool is_new)
 static struct peer *
 learn(struct merge *m, const struct node_entry *e)
 {
+	uint8_t sum[crypto_core_ed25519_BYTES];
+
 	if (m->new_left == 0)
 		return NULL;
 	m->new_left--;
-	if (!crypto_core_ed25519_is_valid_point(e->id))
+	// Whether it is of the prime-order group is checked when it comes
+	// itself; here that would cost ten times as much.
+	if (crypto_core_ed25519_add(sum, e->id, e->id) != 0)
 		return NULL;
 	return gossip_peer_insert(m->g, e->id, m->source);
 }
@@ -259,7 +266,7 @@ merge_hearsay(struct merge *m, struct peer *p, const struct node_entry *e)
 		changed |= gossip_set_evidence(g, p, e);
 	}
 	changed |= set_common(g, p, e);
-	changed |= gossip_set_addr(p, &addr, true);
+	changed |= gossip_add_addr(p, &addr);
 	if (changed || is_new)
 		gossip_push_changed(g, p);
 	consider_follow_up(m, p, is_new);

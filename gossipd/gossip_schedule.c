@@ -153,6 +153,18 @@ found_mesh(struct gossip *g)
 
 // ---- heartbeat
 
+// Asked separately, so that a table full of names that a liar made up does
+// not keep us from asking the nodes that we know.
+enum acquaintance { MET, SILENT, HEARSAY };
+
+static enum acquaintance
+acquaintance_of(const struct peer *p)
+{
+	if (p->admitted)
+		return MET;
+	return p->link != NULL ? SILENT : HEARSAY;
+}
+
 static bool
 is_heartbeat_candidate(const struct gossip *g, const struct peer *p)
 {
@@ -163,18 +175,21 @@ is_heartbeat_candidate(const struct gossip *g, const struct peer *p)
 }
 
 static void
-heartbeat(struct gossip *g)
+heartbeat(struct gossip *g, enum acquaintance which)
 {
 	uint8_t chosen[HEARTBEAT_PEERS][ENDPOINT_ID_LEN];
 	size_t n = 0, candidates = 0, i;
+	const struct peer *p;
 
 	for (size_t k = 0; k < g->n_peers; k++) {
-		if (!is_heartbeat_candidate(g, g->peers[k]))
+		p = g->peers[k];
+		if (acquaintance_of(p) != which ||
+		    !is_heartbeat_candidate(g, p))
 			continue;
 		candidates++;
 		i = n < HEARTBEAT_PEERS ? n++ : gossip_random(g) % candidates;
 		if (i < HEARTBEAT_PEERS)
-			memcpy(chosen[i], g->peers[k]->id, ENDPOINT_ID_LEN);
+			memcpy(chosen[i], p->id, ENDPOINT_ID_LEN);
 	}
 	// Too many dials at the moment is no failure of the peer.
 	for (i = 0; i < n; i++)
@@ -289,7 +304,9 @@ gossip_schedule(struct gossip *g)
 	if (g->now >= g->heartbeat_ms) {
 		g->heartbeat_ms = g->now + HEARTBEAT;
 		forget_old(g);
-		heartbeat(g);
+		heartbeat(g, MET);
+		heartbeat(g, SILENT);
+		heartbeat(g, HEARSAY);
 	}
 	gossip_follow_ups_pump(g);
 }

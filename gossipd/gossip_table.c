@@ -114,12 +114,13 @@ gossip_is_dead(const struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
 }
 
 void
-gossip_mark_dead(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
+gossip_mark_dead(
+    struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN], uint64_t for_ms)
 {
 	uint8_t key[2 * ENDPOINT_ID_LEN];
 
 	pair_key(key, id, NULL);
-	marks_set(g, &g->dead, key, g->now + DEAD_TIME);
+	marks_set(g, &g->dead, key, g->now + for_ms);
 }
 
 void
