@@ -66,20 +66,13 @@ parse_id(const json_t *value, uint8_t ret[static ENDPOINT_ID_LEN])
 {
 	const char *text = json_string_value(value);
 	size_t len;
-	int r;
 
 	if (text == NULL)
 		return -EBADMSG;
 	len = json_string_length(value);
 	if (len == ENDPOINT_ID_HEX_LEN)
-		r = parse_id_hex(text, ret);
-	else if (len == 52)
-		r = parse_id_base32(text, ret);
-	else
-		r = -EBADMSG;
-	if (r < 0)
-		return r;
-	return crypto_core_ed25519_is_valid_point(ret) ? 0 : -EBADMSG;
+		return parse_id_hex(text, ret);
+	return len == 52 ? parse_id_base32(text, ret) : -EBADMSG;
 }
 
 // Decimal without sign; a leading zero is the reference's, too.

@@ -27,7 +27,8 @@ struct endpoint_addr {
 };
 
 // -EBADMSG: damaged, -E2BIG: text too long.  More entries than are kept are
-// checked and forgotten.  The reason is static text.
+// checked and forgotten.  Whether the id is a point of the curve is left to
+// the caller: it is dear.  The reason is static text.
 MUST_CHECK int addr_json_parse(const char *text, size_t len,
     struct endpoint_addr *ret, const char **ret_reason);
 // Compact, in the order of the reference.  -ENOSPC.

@@ -24,7 +24,13 @@ token_parse(
 	if (base64_decode(token, len, sodium_base64_VARIANT_URLSAFE_NO_PADDING,
 		(uint8_t *)json, sizeof(json), &n) < 0)
 		return -EINVAL;
-	return addr_json_parse(json, n, ret, ret_reason) < 0 ? -EINVAL : 0;
+	if (addr_json_parse(json, n, ret, ret_reason) < 0)
+		return -EINVAL;
+	*ret_reason = "endpoint id is not a key";
+	if (!crypto_core_ed25519_is_valid_point(ret->id))
+		return -EINVAL;
+	*ret_reason = NULL;
+	return 0;
 }
 
 int
