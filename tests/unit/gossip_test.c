@@ -395,6 +395,12 @@ keys_that_are_not_canonical_or_of_small_order_are_no_keys(void **state)
 	e.key_field[43]++; // bits that must be zero
 	assert_true(test_rig_exchange(&rig, &bob, entries, 1));
 	assert_false(peer(&bob).has_unsigned_key);
+	for (unsigned c = 0x80; c < 0x100; c++) {
+		rig.now += 1000;
+		e.key_field[7] = (uint8_t)c;
+		assert_true(test_rig_exchange(&rig, &bob, entries, 1));
+		assert_false(peer(&bob).has_unsigned_key);
+	}
 }
 
 static void
