@@ -148,6 +148,7 @@ found_mesh(struct gossip *g)
 		g->mesh_id[i] = digits[r & 15];
 	}
 	g->generation++;
+	g->news = true; // for those that joined before it had a name
 	gossip_push(g, &(struct item){ .kind = GOSSIP_MESH_ID });
 }
 
