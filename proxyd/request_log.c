@@ -24,14 +24,19 @@ event_of(const struct request *req, const char *outcome)
 					     : "plain-request-sent";
 }
 
+// The last one tried, when the attempt itself is over.
 static struct log_value
 peer_of(const struct request *req)
 {
+	const struct candidates *c = &req->candidates;
+	const struct candidate *to = req->attempt != NULL ? &req->attempt->to
+	    : c->next > 0 ? &c->at[c->next - 1] : NULL;
+
 	if (req->is_inbound)
 		return log_peer(req->peer_id);
-	if (req->attempt == NULL || req->attempt->to.source == SOURCE_LOCAL)
+	if (to == NULL || to->source == SOURCE_LOCAL)
 		return log_text("local");
-	return log_peer(req->attempt->to.peer_id);
+	return log_peer(to->peer_id);
 }
 
 static void
