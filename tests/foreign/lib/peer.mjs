@@ -293,11 +293,12 @@ export class Peer {
   }
 
   async leave() {
+    // Nobody whom we know: those who close at once are not dialled again.
+    this.table.records.clear();
     await this.#notify(Stream.PEER_LEAVING, this.id);
     await sleep(200);
     const conns = [...this.#conns.values()];
     this.#conns.clear();
-    this.table.records.clear();
     conns.forEach(conn => conn.close(0n, []));
   }
 
