@@ -8,6 +8,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const here = path.dirname(new URL(import.meta.url).pathname)
@@ -237,7 +238,15 @@ export class Backend extends Program {
   async stats () { return await getJson(`${this.url}/stats`) }
 }
 
-// t: a test's or a suite's context with after(); what was started ends there.
+// For what a suite starts in its before(): call it in the body of describe().
+// There, after() called from within before() would belong to before() alone.
+export function suiteScope () {
+  const undo = []
+  after(() => Promise.allSettled(undo.reverse().map(fn => fn())))
+  return { after: fn => undo.push(fn) }
+}
+
+// t: a test's context or suiteScope(); what was started ends with it.
 export async function startBackend (t, args = ['--model', 'echo'], port = 0) {
   const backend = new Backend(program('tests/tools/meshllm-demo-backend'),
     ['--port', String(port), ...args])

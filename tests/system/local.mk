@@ -1,2 +1,8 @@
-# What this folder adds to the build.
-EXTRA_DIST += tests/system/lib.mjs tests/system/custody.test.mjs
+# Tests of real nodes: they need node and, once, `npm install --no-save` here
+# and in tests/foreign.
+EXTRA_DIST += tests/system/README.md tests/system/package.json \
+	tests/system/package-lock.json tests/system/.npmrc \
+	tests/system/lib.mjs tests/system/custody.test.mjs \
+	tests/system/foreign.mjs tests/system/http.mjs \
+	tests/system/processes.mjs \
+	tests/system/mesh.test.mjs tests/system/foreign.test.mjs
