@@ -21,3 +21,19 @@ meshllm_attestd_SOURCES = attestd/main.c
 meshllm_attestd_CFLAGS = $(ATTESTD_CFLAGS)
 meshllm_attestd_LDADD = attestd/libattestd.a cryptod/libcryptod_client.a \
 	$(COMMON_LIBS)
+
+# What the verifier makes of evidence: pure functions, no IPC, no logging.
+EVIDENCE_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(SODIUM_CFLAGS)
+noinst_LIBRARIES += attestd/libevidence.a
+attestd_libevidence_a_SOURCES = \
+	attestd/blob.c attestd/blob.h \
+	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
+	attestd/json_in.c attestd/json_in.h \
+	attestd/p256.c attestd/p256.h \
+	attestd/rfc3339.c attestd/rfc3339.h \
+	attestd/tpm_alg.h attestd/tpm_reader.h \
+	attestd/tpm_attest.c attestd/tpm_attest.h \
+	attestd/tpm_credential.c attestd/tpm_credential.h \
+	attestd/tpm_public.c attestd/tpm_public.h
+attestd_libevidence_a_CFLAGS = $(EVIDENCE_CFLAGS)
+EVIDENCE_LIBS = attestd/libevidence.a $(COMMON_LIBS) $(CRYPTO_LIBS)

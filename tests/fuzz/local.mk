@@ -37,6 +37,7 @@ fuzz: $(FUZZ_TARGETS)
 .PHONY: fuzz
 
 include tests/fuzz/common.mk
+include tests/fuzz/attestd.mk
 include tests/fuzz/cryptod.mk
 include tests/fuzz/gossipd.mk
 include tests/fuzz/proxyd.mk

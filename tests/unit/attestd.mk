@@ -1,6 +1,29 @@
 # Unit tests of attestd/, and the real program under its filters.
 
+EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
+	tests/data/swtpm
+
 if HAVE_CMOCKA
+EVIDENCE_TESTS = tests/unit/blob_test tests/unit/ek_chain_test \
+	tests/unit/tpm_test
+check_PROGRAMS += $(EVIDENCE_TESTS)
+TESTS += $(EVIDENCE_TESTS)
+EVIDENCE_TEST_CFLAGS = $(EVIDENCE_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
+	-DTEST_DATA='"$(abs_top_srcdir)/tests/data"' \
+	-DTEST_SHARED='"$(abs_top_srcdir)/../shared"'
+EVIDENCE_TEST_LIBS = $(EVIDENCE_LIBS) $(CMOCKA_LIBS) $(JANSSON_LIBS)
+
+tests_unit_blob_test_SOURCES = tests/unit/blob_test.c
+tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
+EVIDENCE_FILES = tests/unit/evidence_files.c tests/unit/evidence_files.h
+tests_unit_ek_chain_test_SOURCES = tests/unit/ek_chain_test.c $(EVIDENCE_FILES)
+tests_unit_ek_chain_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_ek_chain_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(EVIDENCE_FILES)
+tests_unit_tpm_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_tpm_test_LDADD = $(EVIDENCE_TEST_LIBS)
+
 check_PROGRAMS += tests/unit/attestd_rules_test
 TESTS += tests/unit/attestd_rules_test
 tests_unit_attestd_rules_test_SOURCES = tests/unit/attestd_rules_test.c

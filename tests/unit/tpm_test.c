@@ -1,0 +1,545 @@
+// Structures of TPMs: real ones of several vendors (read from the folder of
+// shared evidence, skipped when it is absent) and our own of a software TPM
+// (tests/data/swtpm).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/hmac.h>
+#include <openssl/rsa.h>
+#include <jansson.h>
+#include <sodium.h>
+
+#include "attestd/tpm_attest.h"
+#include "attestd/tpm_credential.h"
+#include "attestd/tpm_public.h"
+#include "tests/unit/evidence_files.h"
+
+struct quote {
+	struct file ak, message, signature; // TPMT_SIGNATURE
+};
+
+// A signature as openssl writes it, as a TPM does.
+static void
+signature_of_der(const struct file *der, struct file *ret)
+{
+	const uint8_t *at = der->bytes;
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)der->len);
+	uint8_t *p = ret->bytes;
+
+	assert_non_null(sig);
+	memcpy(p, "\x00\x18\x00\x0b\x00\x20", 6);
+	assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_r(sig), p + 6, 32), 32);
+	memcpy(p + 38, "\x00\x20", 2);
+	assert_int_equal(BN_bn2binpad(ECDSA_SIG_get0_s(sig), p + 40, 32), 32);
+	ret->len = 72;
+	ECDSA_SIG_free(sig);
+}
+
+static void
+signature_of_rsa(const struct file *raw, struct file *ret)
+{
+	memcpy(ret->bytes, "\x00\x14\x00\x0b\x01\x00", 6);
+	memcpy(ret->bytes + 6, raw->bytes, raw->len);
+	ret->len = 6 + raw->len;
+}
+
+static int
+verify(const struct quote *q)
+{
+	struct tpm_signature s;
+	struct tpm_public ak;
+	struct tpm_attest a;
+	int r;
+
+	if ((r = tpm_public_parse(q->ak.bytes, q->ak.len, &ak)) < 0 ||
+	    (r = tpm_signature_parse(
+		 q->signature.bytes, q->signature.len, &s)) < 0 ||
+	    (r = tpm_attest_parse(q->message.bytes, q->message.len, &a)) < 0)
+		return r;
+	return tpm_signature_verify(&s, &ak, q->message.bytes, q->message.len);
+}
+
+// Each byte changed in turn, and each shorter length: the shape or the
+// signature is wrong, nothing else.
+static void
+check_every_change(struct quote *q, struct file *f)
+{
+	size_t len = f->len;
+
+	assert_int_equal(verify(q), 0);
+	for (size_t i = 0; i < len; i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			int r;
+
+			f->bytes[i] ^= (uint8_t)(1u << bit);
+			r = verify(q);
+			if (r != -EBADMSG && r != -EACCES)
+				fail_msg("%s, byte %zu: %d", f->name, i, r);
+			f->bytes[i] ^= (uint8_t)(1u << bit);
+		}
+		f->len = i;
+		assert_int_not_equal(verify(q), 0);
+		f->len = len;
+	}
+	assert_int_equal(verify(q), 0);
+}
+
+static void
+our_quote(struct quote *q, const char *message, const char *signature)
+{
+	struct file der;
+
+	*q = (struct quote){ 0 };
+	load_own("swtpm/ak.tpmt", &q->ak);
+	load_own(message, &q->message);
+	load_own(signature, &der);
+	signature_of_der(&der, &q->signature);
+	q->signature.name = signature;
+}
+
+static void
+our_quotes_verify_and_no_changed_one(void **state)
+{
+	struct quote q;
+
+	(void)state;
+	our_quote(&q, "swtpm/quote.msg", "swtpm/quote.sig");
+	check_every_change(&q, &q.message);
+	check_every_change(&q, &q.signature);
+	our_quote(&q, "swtpm/time.msg", "swtpm/time.sig");
+	check_every_change(&q, &q.message);
+	check_every_change(&q, &q.signature);
+}
+
+static void
+a_quote_says_what_was_asked(void **state)
+{
+	struct tpm_attest a;
+	struct file f, pcrs;
+
+	(void)state;
+	load_own("swtpm/quote.msg", &f);
+	load_own("swtpm/pcrs.bin", &pcrs);
+	assert_int_equal(tpm_attest_parse(f.bytes, f.len, &a), 0);
+	assert_int_equal(a.kind, TPM_ATTEST_QUOTE);
+	assert_int_equal(a.extra.len, 32);
+	assert_int_equal(a.clock.reset_count, 4);
+	assert_int_equal(a.clock.restart_count, 0);
+	assert_true(a.clock.is_safe);
+	assert_int_equal(a.pcr_bank, TPM_SHA256);
+	assert_int_equal(a.pcrs, 0x0047ff);
+	assert_true(tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
+	for (size_t i = 0; i < pcrs.len; i++) {
+		pcrs.bytes[i] ^= 1;
+		assert_false(
+		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
+		pcrs.bytes[i] ^= 1;
+	}
+	assert_false(
+	    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len - 32));
+	load_own("swtpm/certify.msg", &f);
+	assert_int_equal(tpm_attest_parse(f.bytes, f.len, &a), 0);
+	assert_int_equal(a.name.len, 34);
+}
+
+static void
+the_blob_key_has_the_name_that_its_tpm_computes(void **state)
+{
+	uint8_t name[TPM_NAME_MAX], wrong[88];
+	struct tpm_public ak;
+	struct file f;
+	size_t n;
+
+	(void)state;
+	load_own("swtpm/ak.tpmt", &f);
+	assert_int_equal(tpm_public_parse(f.bytes, f.len, &ak), 0);
+	assert_null(tpm_public_why_no_ak(&ak));
+	assert_non_null(tpm_public_why_no_ek(&ak));
+	assert_int_equal(tpm_public_name(&ak, name, &n), 0);
+	assert_int_equal(n, 34);
+	assert_int_equal(name[1], TPM_SHA256);
+	// Any attribute more or less is another kind of key.
+	for (unsigned bit = 0; bit < 32; bit++) {
+		memcpy(wrong, f.bytes, sizeof(wrong));
+		wrong[4 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(
+		    tpm_public_parse(wrong, sizeof(wrong), &ak), 0);
+		// noDA is the one that does not matter.
+		if (ak.attributes == 0x00050072)
+			assert_null(tpm_public_why_no_ak(&ak));
+		else
+			assert_non_null(tpm_public_why_no_ak(&ak));
+	}
+}
+
+static void
+a_point_off_the_curve_is_no_key(void **state)
+{
+	struct tpm_public ak;
+	EVP_PKEY *key;
+	struct file f;
+
+	(void)state;
+	load_own("swtpm/ak.tpmt", &f);
+	f.bytes[f.len - 1] ^= 1;
+	assert_int_equal(tpm_public_parse(f.bytes, f.len, &ak), 0);
+	assert_int_equal(tpm_public_key(&ak, &key), -EBADMSG);
+}
+
+static void
+google_quote(struct quote *q, const char *bank)
+{
+	char message[64], signature[64];
+	struct file raw;
+
+	*q = (struct quote){ 0 };
+	(void)snprintf(message, sizeof(message), "tpm/gce_quote_%s.msg", bank);
+	(void)snprintf(
+	    signature, sizeof(signature), "tpm/gce_quote_%s.sig", bank);
+	load_shared("tpm/gce_ak.tpmt", &q->ak);
+	load_shared(message, &q->message);
+	load_shared(signature, &raw);
+	signature_of_rsa(&raw, &q->signature);
+	q->message.name = q->signature.name = "google";
+}
+
+static void
+real_google_quotes_verify_and_no_changed_one(void **state)
+{
+	static const char *const banks[] = { "sha1", "sha256", "sha384" };
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(banks); i++) {
+		struct file pcrs;
+		struct tpm_attest a;
+		struct tpm_public ak;
+		struct quote q;
+		char name[64];
+
+		google_quote(&q, banks[i]);
+		check_every_change(&q, &q.message);
+		check_every_change(&q, &q.signature);
+		assert_int_equal(
+		    tpm_public_parse(q.ak.bytes, q.ak.len, &ak), 0);
+		assert_null(tpm_public_why_no_ak(&ak));
+		assert_int_equal(
+		    tpm_attest_parse(q.message.bytes, q.message.len, &a), 0);
+		(void)snprintf(
+		    name, sizeof(name), "tpm/gce_pcrs_%s.bin", banks[i]);
+		load_shared(name, &pcrs);
+		// The digest is of the signature's hash, not of the bank's.
+		assert_true(
+		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
+		pcrs.bytes[0] ^= 1;
+		assert_false(
+		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
+	}
+}
+
+// A quote of one machine under the key of another, and message and signature
+// that do not belong together.
+static void
+foreign_quotes_are_refused(void **state)
+{
+	struct quote google, other;
+
+	(void)state;
+	google_quote(&google, "sha1");
+	google_quote(&other, "sha256");
+	other.message = google.message;
+	assert_int_equal(verify(&other), -EACCES);
+	our_quote(&other, "swtpm/quote.msg", "swtpm/quote.sig");
+	other.ak = google.ak;
+	assert_int_equal(verify(&other), -EACCES);
+	our_quote(&other, "swtpm/quote.msg", "swtpm/time.sig");
+	assert_int_equal(verify(&other), -EACCES);
+}
+
+// The public area of a key that is known as PEM only.
+static void
+public_of_pem(const char *name, uint16_t hash, struct file *ret)
+{
+	BIGNUM *n = NULL;
+	EVP_PKEY *key;
+
+	key = load_shared_public(name);
+	assert_int_equal(
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+	memcpy(ret->bytes,
+	    "\x00\x01\x00\x0b\x00\x05\x04\x72\x00\x00\x00\x10\x00\x14\x00\x0b"
+	    "\x08\x00\x00\x00\x00\x00\x01\x00",
+	    24);
+	ret->bytes[15] = (uint8_t)hash;
+	assert_int_equal(BN_bn2binpad(n, ret->bytes + 24, 256), 256);
+	ret->len = 280;
+	BN_free(n);
+	EVP_PKEY_free(key);
+}
+
+static void
+the_real_keylime_quote_verifies_and_no_changed_one(void **state)
+{
+	struct quote q = { 0 };
+
+	(void)state;
+	public_of_pem("tpm/keylime_akpub.pem", TPM_SHA256, &q.ak);
+	load_shared("tpm/keylime_quote.out", &q.message);
+	load_shared("tpm/keylime_quotesig.out", &q.signature);
+	check_every_change(&q, &q.message);
+	check_every_change(&q, &q.signature);
+}
+
+static void
+the_real_azure_quote_verifies_and_no_changed_one(void **state)
+{
+	struct file all, raw = { .len = 256 };
+	struct quote q = { 0 };
+
+	// u32 256, u32 0, RSA signature, 8 bytes, then the message.
+	(void)state;
+	load_shared("azure/quote.bin", &all);
+	public_of_pem("azure/akpub.pem", TPM_SHA256, &q.ak);
+	memcpy(raw.bytes, all.bytes + 8, 256);
+	signature_of_rsa(&raw, &q.signature);
+	q.message.len = 0x18a - 0x110;
+	memcpy(q.message.bytes, all.bytes + 0x110, q.message.len);
+	q.message.name = q.signature.name = "azure";
+	check_every_change(&q, &q.message);
+	check_every_change(&q, &q.signature);
+}
+
+static void
+from_json(const json_t *json, const char *key, struct file *ret)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+	size_t len;
+
+	assert_non_null(text);
+	assert_int_equal(
+	    sodium_base642bin(ret->bytes, sizeof(ret->bytes), text,
+		strlen(text), NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL),
+	    0);
+	ret->len = len;
+	ret->name = key;
+}
+
+static void
+real_windows_evidence_verifies_and_no_changed_one(void **state)
+{
+	struct quote q = { 0 };
+	struct tpm_public ak;
+	json_t *root, *part;
+
+	(void)state;
+	root = load_shared_json("tpm/windows_gcp_shielded_vm.json");
+	part = json_object_get(root, "AK");
+	from_json(part, "Public", &q.ak);
+	from_json(part, "CreateAttestation", &q.message);
+	from_json(part, "CreateSignature", &q.signature);
+	// Their key signs with SHA-1: the signature is real, but it is no
+	// attestation key for us.
+	assert_int_equal(tpm_public_parse(q.ak.bytes, q.ak.len, &ak), 0);
+	assert_non_null(tpm_public_why_no_ak(&ak));
+	check_every_change(&q, &q.message);
+	part = json_object_get(root, "Quote");
+	from_json(part, "Quote", &q.message);
+	from_json(part, "Signature", &q.signature);
+	check_every_change(&q, &q.message);
+	check_every_change(&q, &q.signature);
+	json_decref(root);
+}
+
+static void
+an_endorsement_key_is_known_by_its_template(void **state)
+{
+	struct tpm_public ek;
+	struct file f;
+
+	(void)state;
+	load_own("swtpm/ek.tpmt", &f);
+	assert_int_equal(tpm_public_parse(f.bytes, f.len, &ek), 0);
+	assert_int_equal(ek.curve, TPM_P384);
+	assert_null(tpm_public_why_no_ek(&ek));
+	assert_non_null(tpm_public_why_no_ak(&ek));
+	for (unsigned bit = 0; bit < 32; bit++) {
+		f.bytes[4 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(tpm_public_parse(f.bytes, f.len, &ek), 0);
+		if ((ek.attributes ^ 0x000300f2) != TPM_NO_DA &&
+		    (ek.attributes ^ 0x000300f2) != TPM_USER_WITH_AUTH)
+			assert_non_null(tpm_public_why_no_ek(&ek));
+		f.bytes[4 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
+static void
+a_real_endorsement_key_is_known_by_its_template(void **state)
+{
+	struct tpm_public ek;
+	struct file f;
+
+	(void)state;
+	load_shared("tpm/keylime_ek.pub", &f); // TPM2B_PUBLIC
+	assert_int_equal(tpm_public_parse(f.bytes + 2, f.len - 2, &ek), 0);
+	assert_null(tpm_public_why_no_ek(&ek));
+}
+
+// ---- a TPM in software: what ActivateCredential does
+
+struct soft_ek {
+	EVP_PKEY *key;
+	struct file area;
+	struct tpm_public public;
+	size_t aes;
+};
+
+static void
+soft_ek_new(struct soft_ek *ek, uint16_t curve)
+{
+	uint8_t point[140], *p = ek->area.bytes;
+	size_t n = tpm_curve_len(curve), len;
+	bool small = curve == TPM_P256;
+	static const uint8_t head[] = { 0, 0x23, 0, 0, 0, 3, 0, 0xb2, 0, 0, 0,
+		6, 0, 0, 0, 0x43, 0, 0x10, 0, 0, 0, 0x10 };
+
+	memcpy(p, head, sizeof(head));
+	p[3] = small ? TPM_SHA256 : TPM_SHA384;
+	p[12] = small ? 0 : 1;
+	p[13] = small ? 128 : 0;
+	p[19] = (uint8_t)curve;
+	ek->key = EVP_EC_gen(small ? "P-256" : "P-384");
+	assert_non_null(ek->key);
+	assert_int_equal(
+	    EVP_PKEY_get_octet_string_param(
+		ek->key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len),
+	    1);
+	p += sizeof(head);
+	for (size_t i = 0; i < 2; i++) {
+		*p++ = 0;
+		*p++ = (uint8_t)n;
+		memcpy(p, point + 1 + i * n, n);
+		p += n;
+	}
+	ek->area.len = (size_t)(p - ek->area.bytes);
+	assert_int_equal(
+	    tpm_public_parse(ek->area.bytes, ek->area.len, &ek->public), 0);
+	ek->aes = small ? 16 : 32;
+}
+
+static EVP_PKEY *
+ephemeral_of(const struct soft_ek *ek, const struct tpm_credential *c)
+{
+	size_t n = tpm_curve_len(ek->public.curve);
+	struct tpm_public p = ek->public;
+	EVP_PKEY *key;
+
+	p.x = (struct tpm_bytes){ c->secret + 2, n };
+	p.y = (struct tpm_bytes){ c->secret + 4 + n, n };
+	assert_int_equal(tpm_public_key(&p, &key), 0);
+	return key;
+}
+
+static bool
+soft_activate(const struct soft_ek *ek, const struct tpm_credential *c,
+    struct tpm_bytes name, uint8_t ret[32])
+{
+	size_t n = tpm_curve_len(ek->public.curve), len = 66, digest, body;
+	uint16_t alg = ek->public.name_alg;
+	uint8_t z[66], seed[64], key[64], mac[64], text[200], plain[34];
+	static const uint8_t iv[16];
+	EVP_PKEY *peer = ephemeral_of(ek, c);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ek->key, NULL);
+	EVP_CIPHER_CTX *aes = EVP_CIPHER_CTX_new();
+	unsigned mac_len;
+	int out;
+
+	digest = tpm_alg_digest_len(alg);
+	assert_int_equal(EVP_PKEY_derive_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_derive_set_peer(ctx, peer), 1);
+	assert_int_equal(EVP_PKEY_derive(ctx, z, &len), 1);
+	assert_int_equal(
+	    tpm_kdfe(alg, (struct tpm_bytes){ z, len }, "IDENTITY",
+		(struct tpm_bytes){ c->secret + 2, n }, ek->public.x, seed),
+	    0);
+	assert_int_equal(
+	    tpm_kdfa(alg, (struct tpm_bytes){ seed, digest }, "INTEGRITY",
+		(struct tpm_bytes){ NULL, 0 }, key, digest),
+	    0);
+	body = c->id_object_len - 2 - digest;
+	memcpy(text, c->id_object + 2 + digest, body);
+	memcpy(text + body, name.at, name.len);
+	assert_non_null(HMAC(tpm_alg_md(alg), key, (int)digest, text,
+	    body + name.len, mac, &mac_len));
+	assert_int_equal(tpm_kdfa(alg, (struct tpm_bytes){ seed, digest },
+			     "STORAGE", name, key, ek->aes),
+	    0);
+	assert_int_equal(body, sizeof(plain));
+	assert_int_equal(
+	    EVP_DecryptInit_ex(aes,
+		ek->aes == 16 ? EVP_aes_128_cfb128() : EVP_aes_256_cfb128(),
+		NULL, key, iv),
+	    1);
+	assert_int_equal(
+	    EVP_DecryptUpdate(aes, plain, &out, text, (int)body), 1);
+	memcpy(ret, plain + 2, 32);
+	EVP_CIPHER_CTX_free(aes);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(peer);
+	return memcmp(mac, c->id_object + 2, digest) == 0;
+}
+
+static void
+a_credential_opens_for_the_right_key_and_name_only(void **state)
+{
+	static const uint16_t curves[] = { TPM_P256, TPM_P384 };
+	uint8_t name[34] = { 0, 0x0b, 7 }, secret[32] = { 1, 2, 3 }, out[32];
+	struct tpm_credential c;
+	struct soft_ek ek;
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(curves); i++) {
+		soft_ek_new(&ek, curves[i]);
+		assert_int_equal(tpm_credential_make(&ek.public, name,
+				     sizeof(name), secret, &c),
+		    0);
+		assert_true(soft_activate(
+		    &ek, &c, (struct tpm_bytes){ name, sizeof(name) }, out));
+		assert_memory_equal(out, secret, sizeof(out));
+		name[2]++;
+		assert_false(soft_activate(
+		    &ek, &c, (struct tpm_bytes){ name, sizeof(name) }, out));
+		EVP_PKEY_free(ek.key);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(our_quotes_verify_and_no_changed_one),
+		cmocka_unit_test(a_quote_says_what_was_asked),
+		cmocka_unit_test(
+		    the_blob_key_has_the_name_that_its_tpm_computes),
+		cmocka_unit_test(a_point_off_the_curve_is_no_key),
+		cmocka_unit_test(real_google_quotes_verify_and_no_changed_one),
+		cmocka_unit_test(foreign_quotes_are_refused),
+		cmocka_unit_test(
+		    the_real_keylime_quote_verifies_and_no_changed_one),
+		cmocka_unit_test(
+		    the_real_azure_quote_verifies_and_no_changed_one),
+		cmocka_unit_test(
+		    real_windows_evidence_verifies_and_no_changed_one),
+		cmocka_unit_test(an_endorsement_key_is_known_by_its_template),
+		cmocka_unit_test(
+		    a_real_endorsement_key_is_known_by_its_template),
+		cmocka_unit_test(
+		    a_credential_opens_for_the_right_key_and_name_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
