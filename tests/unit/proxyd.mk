@@ -53,4 +53,24 @@ tests_unit_proxyd_rules_test_SOURCES = tests/unit/proxyd_rules_test.c
 tests_unit_proxyd_rules_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
 tests_unit_proxyd_rules_test_LDADD = tests/unit/librulescheck.a \
 	$(PROXYD_TEST_LIBS)
+
+# The real daemon, its siblings played by the test.
+PROXYD_RIG = tests/unit/proxyd_rig.c tests/unit/proxyd_rig.h \
+	tests/unit/proxyd_rig_talk.c
+PROXYD_RIG_TESTS = tests/unit/proxyd_opener_test tests/unit/proxyd_host_test
+check_PROGRAMS += $(PROXYD_RIG_TESTS)
+TESTS += $(PROXYD_RIG_TESTS)
+PROXYD_RIG_CFLAGS = $(PROXYD_TEST_CFLAGS) \
+	-DPROXYD_PROGRAM='"$(abs_builddir)/meshllm-proxyd"' \
+	-DBACKEND_PROGRAM='"$(abs_builddir)/tests/tools/meshllm-demo-backend"'
+PROXYD_RIG_LIBS = proxyd/libproxydclient.a $(PROXYD_TEST_LIBS)
+
+tests_unit_proxyd_opener_test_SOURCES = tests/unit/proxyd_opener_test.c \
+	$(PROXYD_RIG)
+tests_unit_proxyd_opener_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_unit_proxyd_opener_test_LDADD = $(PROXYD_RIG_LIBS)
+tests_unit_proxyd_host_test_SOURCES = tests/unit/proxyd_host_test.c \
+	$(PROXYD_RIG)
+tests_unit_proxyd_host_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_unit_proxyd_host_test_LDADD = $(PROXYD_RIG_LIBS)
 endif
