@@ -8,6 +8,7 @@ common_libcommon_a_SOURCES = \
 	common/base64.c common/base64.h \
 	common/buf.c common/buf.h \
 	common/environment.c common/environment.h \
+	common/guard.c common/guard.h \
 	common/hex.c common/hex.h common/slice.h \
 	common/landlock.c common/landlock.h \
 	common/log.c common/log.h \

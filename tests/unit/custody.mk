@@ -15,4 +15,12 @@ tests_sandbox_start_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
 	-DBUILD_DIR='"$(abs_top_builddir)"'
 tests_sandbox_start_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/sandbox/guard_test
+TESTS += tests/sandbox/guard_test
+tests_sandbox_guard_test_SOURCES = tests/sandbox/guard_test.c
+tests_sandbox_guard_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_sandbox_guard_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
+	$(CMOCKA_LIBS)
 endif
+EXTRA_DIST += tests/sandbox/guard.pfc
