@@ -6,6 +6,7 @@
 
 #include "attestd/attestd.h"
 #include "common/environment.h"
+#include "common/guard.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
@@ -100,6 +101,7 @@ main(int argc, char **argv)
 		process_explain_alone("meshllm-attestd", siblings);
 		return EXIT_FAILURE;
 	}
+	guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 

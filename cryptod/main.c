@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/environment.h"
+#include "common/guard.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/options.h"
@@ -102,9 +103,9 @@ main(int argc, char **argv)
 		process_explain_alone("meshllm-cryptod", siblings);
 		return EXIT_FAILURE;
 	}
+	guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
-
 	process_limit_or_die(&limits);
 
 	// 2. everything that needs a path, a privilege or much memory

@@ -15,7 +15,8 @@ signal_meaning(int signal)
 		return ": broke its sandbox; the kernel's audit log names the "
 		       "system call";
 	case SIGKILL:
-		return ": by the kernel, when memory is short, or by a person";
+		return ": by the kernel, when memory is short, by a person, or "
+		       "with its guard";
 	default:
 		return "";
 	}

@@ -1,6 +1,7 @@
 // What protects the daemons of a node from each other and from the machine:
 // users, network namespaces, and that a node works with all of it.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -150,4 +151,83 @@ test('nodes serve with other malloc settings under their filters', async t => {
       assert.equal((await host.stop()).code, 0)
     })
   }
+})
+
+const guarded = ['cryptod', 'attestd-signer', 'attestd-verifier']
+
+async function processesOf (node) {
+  const { processes } = await node.status()
+  return Object.fromEntries(processes.map(p => [p.name, p.pid]))
+}
+
+const tracerOf = pid => Number(statusOf(pid).TracerPid)
+
+function run (file, args) {
+  const end = spawnSync(file, args, { encoding: 'utf8', timeout: 20000 })
+  return { ...end, text: end.stdout + end.stderr }
+}
+
+const isThere = file => run('sh', ['-c', `command -v ${file}`]).status === 0
+
+test('no debugger gets at the keepers of keys or at their guards', async t => {
+  if (!isRoot) return t.skip('needs root')
+  for (const tool of ['gdb', 'strace', 'gcore']) {
+    if (!isThere(tool)) return t.skip(`${tool} is not installed`)
+  }
+  const dir = openFolder(t)
+  const node = await startNode(t)
+  const processes = await processesOf(node)
+  for (const name of guarded) {
+    const guard = tracerOf(processes[name])
+    assert.notEqual(guard, 0, name)
+    assert.equal(tracerOf(guard), processes[name])
+    for (const pid of [processes[name], guard]) {
+      const core = path.join(dir, 'core')
+      const gdb = run('gdb', ['-nx', '-batch', '-p', String(pid)])
+      assert.match(gdb.text, /already traced by process/)
+      assert.match(gdb.text, /Operation not permitted/)
+      const strace = run('timeout', ['2', 'strace', '-p', String(pid)])
+      assert.equal(strace.status, 1)
+      assert.match(strace.text, /Operation not permitted/)
+      const gcore = run('gcore', ['-o', core, String(pid)])
+      assert.notEqual(gcore.status, 0)
+      assert.equal(fs.existsSync(`${core}.${pid}`), false)
+    }
+  }
+  // The control: the same tools work on a process that nobody guards.
+  const strace = run('timeout',
+    ['1', 'strace', '-p', String(processes.gossipd)])
+  assert.match(strace.text, /attached|epoll/)
+  assert.equal((await node.stop()).code, 0)
+})
+
+test('a guard that is killed takes its daemon and the node along', async t => {
+  if (!isRoot) return t.skip('needs root')
+  for (const name of guarded) {
+    const node = await startNode(t)
+    const processes = await processesOf(node)
+    process.kill(tracerOf(processes[name]), 'SIGKILL')
+    const line = await node.waitLog(/ daemon-died /)
+    assert.match(line, new RegExp(`^error meshllm daemon-died daemon=${name} ` +
+      `pid=${processes[name]} how="killed by SIGKILL: .*with its guard"`))
+    assert.equal((await node.ended).code, 1)
+    for (const pid of Object.values(processes)) {
+      assert.equal(fs.existsSync(`/proc/${pid}`), false)
+    }
+  }
+})
+
+test('a guarded daemon can be stopped and goes on', async t => {
+  if (!isRoot) return t.skip('needs root')
+  const backend = await startBackend(t)
+  const node = await startNode(t, { backend: backend.url })
+  const { cryptod } = await processesOf(node)
+  await node.waitModel('echo')
+  for (let i = 0; i < 3; i++) {
+    process.kill(cryptod, 'SIGSTOP')
+    await ask(node)
+    process.kill(cryptod, 'SIGCONT')
+    await ask(node)
+  }
+  assert.equal((await node.stop()).code, 0)
 })
