@@ -2,7 +2,8 @@
 
 if HAVE_CMOCKA
 GOSSIP_TESTS = tests/unit/node_codec_test tests/unit/token_test \
-	tests/unit/gossip_test tests/unit/gossip_sim_test
+	tests/unit/gossip_test tests/unit/gossip_life_test \
+	tests/unit/gossip_sim_test
 check_PROGRAMS += $(GOSSIP_TESTS)
 TESTS += $(GOSSIP_TESTS)
 GOSSIP_TEST_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
@@ -14,11 +15,18 @@ tests_unit_node_codec_test_SOURCES = tests/unit/node_codec_test.c \
 tests_unit_node_codec_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_node_codec_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_gossip_sim_test_SOURCES = tests/unit/gossip_sim_test.c \
+	tests/unit/gossip_sim.c tests/unit/gossip_sim.h \
 	$(GOSSIP_TEST_SUPPORT)
 tests_unit_gossip_sim_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_sim_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_gossip_test_SOURCES = tests/unit/gossip_test.c \
+	tests/unit/gossip_peers.c tests/unit/gossip_peers.h \
 	$(GOSSIP_TEST_SUPPORT)
+tests_unit_gossip_life_test_SOURCES = tests/unit/gossip_life_test.c \
+	tests/unit/gossip_peers.c tests/unit/gossip_peers.h \
+	$(GOSSIP_TEST_SUPPORT)
+tests_unit_gossip_life_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_gossip_life_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_gossip_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_token_test_SOURCES = tests/unit/token_test.c \
