@@ -21,3 +21,20 @@ FUZZ_TARGETS += tests/fuzz/addr_json_fuzz
 tests_fuzz_addr_json_fuzz_CFLAGS = $(AM_CFLAGS) $(gossipd_libgossip_a_CFLAGS)
 tests_fuzz_addr_json_fuzz_LDADD = $(GOSSIP_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/addr_json
+
+# The daemon: its rule table, and its streams over a stub of the transport.
+FUZZ_TARGETS += tests/fuzz/gossipd_ipc_fuzz
+tests_fuzz_gossipd_ipc_fuzz_SOURCES = tests/fuzz/gossipd_ipc_fuzz.c \
+	tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h
+tests_fuzz_gossipd_ipc_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
+tests_fuzz_gossipd_ipc_fuzz_LDADD = $(GOSSIPD_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/gossipd_ipc
+
+FUZZ_TARGETS += tests/fuzz/control_fuzz
+tests_fuzz_control_fuzz_SOURCES = tests/fuzz/control_fuzz.c \
+	tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
+tests_fuzz_control_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
+tests_fuzz_control_fuzz_LDADD = gossipd/libgossipd.a gossipd/libgossip.a \
+	cryptod/libcryptod_client.a proxyd/libproxydclient.a $(FUZZ_LIBS) \
+	$(JANSSON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/control
