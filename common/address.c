@@ -65,8 +65,8 @@ address_parse(const char *text, struct address *ret)
 }
 
 int
-address_format(const struct sockaddr *sa, socklen_t len,
-	       char ret[static ADDRESS_TEXT_MAX])
+address_format(
+    const struct sockaddr *sa, socklen_t len, char ret[static ADDRESS_TEXT_MAX])
 {
 	char host[INET6_ADDRSTRLEN];
 	struct address a;
@@ -78,13 +78,13 @@ address_format(const struct sockaddr *sa, socklen_t len,
 	if (a.sa.sa_family == AF_INET && len >= sizeof(a.in)) {
 		(void)inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host));
 		(void)snprintf(ret, ADDRESS_TEXT_MAX, "%s:%u", host,
-			       (unsigned)ntohs(a.in.sin_port));
+		    (unsigned)ntohs(a.in.sin_port));
 		return 0;
 	}
 	if (a.sa.sa_family == AF_INET6 && len >= sizeof(a.in6)) {
 		(void)inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host));
 		(void)snprintf(ret, ADDRESS_TEXT_MAX, "[%s]:%u", host,
-			       (unsigned)ntohs(a.in6.sin6_port));
+		    (unsigned)ntohs(a.in6.sin6_port));
 		return 0;
 	}
 	return -EAFNOSUPPORT;
@@ -107,5 +107,5 @@ address_is_loopback(const struct address *a)
 	if (a->sa.sa_family != AF_INET6)
 		return false;
 	return IN6_IS_ADDR_LOOPBACK(v6) ||
-	       (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+	    (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }

@@ -26,8 +26,8 @@ struct address {
 // -EINVAL.  Port 0 is allowed: the kernel chooses.
 MUST_CHECK int address_parse(const char *text, struct address *ret);
 // -EAFNOSUPPORT for what is neither IPv4 nor IPv6.
-MUST_CHECK int address_format(const struct sockaddr *, socklen_t len,
-			      char ret[static ADDRESS_TEXT_MAX]);
+MUST_CHECK int address_format(
+    const struct sockaddr *, socklen_t len, char ret[static ADDRESS_TEXT_MAX]);
 uint16_t address_port(const struct address *);
 // 127.0.0.0/8, ::1, and the former mapped into IPv6.
 bool address_is_loopback(const struct address *);

@@ -28,8 +28,8 @@ load64_le(const uint8_t *p)
 }
 
 static void
-encode_unsigned(const struct announcement *a,
-		uint8_t ret[static ANNOUNCEMENT_UNSIGNED_LEN])
+encode_unsigned(
+    const struct announcement *a, uint8_t ret[static ANNOUNCEMENT_UNSIGNED_LEN])
 {
 	ret[0] = ANNOUNCEMENT_VERSION;
 	memcpy(ret + 1, a->inference_key, INFERENCE_KEY_LEN);
@@ -40,15 +40,15 @@ encode_unsigned(const struct announcement *a,
 
 static void
 signed_bytes(const uint8_t unsigned_part[static ANNOUNCEMENT_UNSIGNED_LEN],
-	     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-	     uint8_t ret[static ANNOUNCEMENT_SIGNED_LEN])
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
+    uint8_t ret[static ANNOUNCEMENT_SIGNED_LEN])
 {
 	const size_t domain_len = sizeof(ANNOUNCEMENT_DOMAIN) - 1;
 
 	memcpy(ret, ANNOUNCEMENT_DOMAIN, domain_len);
 	memcpy(ret + domain_len, endpoint_id, ENDPOINT_ID_LEN);
 	memcpy(ret + domain_len + ENDPOINT_ID_LEN, unsigned_part,
-	       ANNOUNCEMENT_UNSIGNED_LEN);
+	    ANNOUNCEMENT_UNSIGNED_LEN);
 }
 
 // libsodium refuses the points for which every secret gives the same result,
@@ -70,8 +70,8 @@ announcement_key_is_usable(const uint8_t key[static INFERENCE_KEY_LEN])
 
 void
 announcement_to_sign(const struct announcement *a,
-		     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-		     uint8_t ret[static ANNOUNCEMENT_SIGNED_LEN])
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
+    uint8_t ret[static ANNOUNCEMENT_SIGNED_LEN])
 {
 	uint8_t part[ANNOUNCEMENT_UNSIGNED_LEN];
 
@@ -81,8 +81,8 @@ announcement_to_sign(const struct announcement *a,
 
 void
 announcement_encode(const struct announcement *a,
-		    const uint8_t signature[static SIGNATURE_LEN],
-		    uint8_t ret[static ANNOUNCEMENT_LEN])
+    const uint8_t signature[static SIGNATURE_LEN],
+    uint8_t ret[static ANNOUNCEMENT_LEN])
 {
 	encode_unsigned(a, ret);
 	memcpy(ret + ANNOUNCEMENT_UNSIGNED_LEN, signature, SIGNATURE_LEN);
@@ -90,8 +90,7 @@ announcement_encode(const struct announcement *a,
 
 int
 announcement_open(const uint8_t *bytes, size_t len,
-		  const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-		  struct announcement *ret)
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], struct announcement *ret)
 {
 	uint8_t message[ANNOUNCEMENT_SIGNED_LEN];
 
@@ -101,8 +100,7 @@ announcement_open(const uint8_t *bytes, size_t len,
 		return -EBADMSG;
 	signed_bytes(bytes, endpoint_id, message);
 	if (crypto_sign_verify_detached(bytes + ANNOUNCEMENT_UNSIGNED_LEN,
-					message, sizeof(message),
-					endpoint_id) != 0)
+		message, sizeof(message), endpoint_id) != 0)
 		return -EACCES;
 	memcpy(ret->inference_key, bytes + 1, INFERENCE_KEY_LEN);
 	ret->sequence = load64_le(bytes + 33);

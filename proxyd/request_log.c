@@ -30,7 +30,8 @@ peer_of(const struct request *req)
 {
 	const struct candidates *c = &req->candidates;
 	const struct candidate *to = req->attempt != NULL ? &req->attempt->to
-	    : c->next > 0 ? &c->at[c->next - 1] : NULL;
+	    : c->next > 0				  ? &c->at[c->next - 1]
+							  : NULL;
 
 	if (req->is_inbound)
 		return log_peer(req->peer_id);

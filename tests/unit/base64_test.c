@@ -16,8 +16,8 @@ decode(const char *text, size_t len)
 	uint8_t bytes[64];
 	size_t n = 0;
 
-	return base64_decode(
-	    text, len, sodium_base64_VARIANT_ORIGINAL, bytes, sizeof(bytes), &n);
+	return base64_decode(text, len, sodium_base64_VARIANT_ORIGINAL, bytes,
+	    sizeof(bytes), &n);
 }
 
 static void
@@ -29,8 +29,8 @@ what_was_encoded_is_decoded(void **state)
 
 	(void)state;
 	randombytes_buf(in, sizeof(in));
-	(void)sodium_bin2base64(text, sizeof(text), in, sizeof(in),
-	    sodium_base64_VARIANT_ORIGINAL);
+	(void)sodium_bin2base64(
+	    text, sizeof(text), in, sizeof(in), sodium_base64_VARIANT_ORIGINAL);
 	assert_int_equal(
 	    base64_decode(text, strlen(text), sodium_base64_VARIANT_ORIGINAL,
 		out, sizeof(out), &n),
@@ -58,8 +58,9 @@ every_byte_outside_the_alphabet_is_refused(void **state)
 static void
 damage_is_refused(void **state)
 {
-	static const char *const bad[] = { "QQ", "QQ=", "QR==", "QUI=QUI=",
-		" QUI=", "QUI= ", "QUI=\n", "====", "Q===" };
+	static const char *const bad[] = { "QQ",
+		"QQ=", "QR==", "QUI=QUI=", " QUI=", "QUI= ", "QUI=\n",
+		"====", "Q===" };
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)

@@ -27,9 +27,9 @@ static const struct option table[] = {
 	{ "name", "first", "NAME", "A name.", OPTION_STRING, AT(name) },
 	{ "url", "second", "URL", "Many.", OPTION_STRINGS, AT(urls) },
 	{ "size", "second", "BYTES", "A size.", OPTION_UINT, AT(size), 1,
-	  1000 },
+	    1000 },
 	{ "require", "first", "LEVEL", "A level.", OPTION_FLAG_OR_STRING,
-	  AT(require) },
+	    AT(require) },
 	{ "config", NULL, "FILE", "A file.", OPTION_STRING, AT(config) },
 };
 
@@ -58,8 +58,8 @@ parse(const char *const *args)
 	argv[argc++] = (char[]){ "test" };
 	while (*args != NULL)
 		argv[argc++] = (char *)(uintptr_t)*args++;
-	return options_parse(table, N_ELEMENTS(table), argc, argv, &got, error,
-			     sizeof(error));
+	return options_parse(
+	    table, N_ELEMENTS(table), argc, argv, &got, error, sizeof(error));
 }
 
 #define PARSE(...) parse((const char *const[]){ __VA_ARGS__, NULL })
@@ -72,8 +72,8 @@ load_bytes(const char *bytes, size_t len)
 	assert_non_null(f);
 	assert_int_equal(fwrite(bytes, 1, len, f), len);
 	assert_int_equal(fclose(f), 0);
-	return options_load(table, N_ELEMENTS(table), path, others, &got, error,
-			    sizeof(error));
+	return options_load(
+	    table, N_ELEMENTS(table), path, others, &got, error, sizeof(error));
 }
 
 static int
@@ -98,8 +98,8 @@ every_kind_is_taken_from_the_command_line(void **state)
 {
 	(void)state;
 	assert_int_equal(PARSE("--loud", "--name=\xc3\xa4\xe2\x82\xac", "--url",
-			       "a", "--url=b=c", "--size", "1000", "--require"),
-			 0);
+			     "a", "--url=b=c", "--size", "1000", "--require"),
+	    0);
 	assert_true(got.loud);
 	assert_string_equal(got.name, "\xc3\xa4\xe2\x82\xac");
 	assert_int_equal(got.urls.n, 2);
@@ -124,15 +124,15 @@ a_bad_command_line_is_refused_by_name(void **state)
 		{ { "--name" }, "--name needs a value" },
 		{ { "--name=" }, "--name: the value \"\" is empty" },
 		{ { "--name=a\nb" },
-		  "--name: the value \"a?b\" has a control character" },
+		    "--name: the value \"a?b\" has a control character" },
 		{ { "--name=\xc0\x80" },
-		  "--name: the value \"\xc0\x80\" is not UTF-8" },
+		    "--name: the value \"\xc0\x80\" is not UTF-8" },
 		{ { "--loud=yes" }, "--loud takes no value" },
 		{ { "--size=0" }, "--size: the value \"0\" is too small" },
 		{ { "--size=1001" },
-		  "--size: the value \"1001\" is too large" },
+		    "--size: the value \"1001\" is too large" },
 		{ { "--size=99999999999999999999" },
-		  "--size: the value \"99999999999999999999\" is too large" },
+		    "--size: the value \"99999999999999999999\" is too large" },
 		{ { "--size=-1" }, "--size: the value \"-1\" is not a number" },
 		{ { "--size=1k" }, "--size: the value \"1k\" is not a number" },
 		{ { "--name=a", "--name=b" }, "--name is given twice" },
@@ -188,7 +188,7 @@ the_file_is_read_with_comments_spaces_and_utf8(void **state)
 			      "loud=yes\nrequire = hardware\n"
 			      "[third]\nwhatever = x\n"
 			      "[ second ]\nurl = a\nurl = b\nsize = 7"),
-			 0);
+	    0);
 	assert_string_equal(got.name, "\xc3\xa4 = b # kept");
 	assert_true(got.loud);
 	assert_string_equal(got.require.value, "hardware");
@@ -216,7 +216,7 @@ the_command_line_wins_over_the_file(void **state)
 	    PARSE("--name=a", "--url=x", "--size=5", "--loud", "--require"), 0);
 	assert_int_equal(load("[first]\nname = b\nloud = no\nrequire = tofu\n"
 			      "[second]\nurl = y\nurl = z\nsize = 6\n"),
-			 0);
+	    0);
 	assert_string_equal(got.name, "a");
 	assert_int_equal(got.urls.n, 1);
 	assert_string_equal(got.urls.values[0], "x");
@@ -232,30 +232,29 @@ a_bad_file_is_refused_with_file_line_and_reason(void **state)
 	expect_complaint("\n[fourth]\n", ":2: unknown section [fourth]");
 	expect_complaint("[first\n", ":1: the section's ] is missing");
 	expect_complaint("[", ":1: the section's ] is missing");
-	expect_complaint("name = x\n",
-			 ":1: \"name\" stands before any [section]");
-	expect_complaint("[first]\n\nnam = x\n",
-			 ":3: unknown key \"nam\" in [first]");
-	expect_complaint("[first]\nurl = x\n",
-			 ":2: unknown key \"url\" in [first]");
-	expect_complaint("[first]\nconfig = x\n",
-			 ":2: unknown key \"config\" in [first]");
-	expect_complaint("[first]\nname\n",
-			 ":2: neither [section] nor key = value");
-	expect_complaint("[first]\nname =\n",
-			 ":2: name: the value \"\" is empty");
-	expect_complaint("[first]\nname = a\nname = b\n",
-			 ":3: name is given twice");
-	expect_complaint("[first]\nloud = true\n",
-			 ":2: loud: must be yes or no");
-	expect_complaint("[second]\nsize = 12x\n",
-			 ":2: size: the value \"12x\" is not a number");
-	expect_complaint("[second]\nsize = 1001\n",
-			 ":2: size: the value \"1001\" is too large");
-	expect_complaint("[first]\nname = \xed\xa0\x80\n",
-			 ":2: name: the value \"\xed\xa0\x80\" is not UTF-8");
 	expect_complaint(
-	    "[first]\nname = a\033[2J\n",
+	    "name = x\n", ":1: \"name\" stands before any [section]");
+	expect_complaint(
+	    "[first]\n\nnam = x\n", ":3: unknown key \"nam\" in [first]");
+	expect_complaint(
+	    "[first]\nurl = x\n", ":2: unknown key \"url\" in [first]");
+	expect_complaint(
+	    "[first]\nconfig = x\n", ":2: unknown key \"config\" in [first]");
+	expect_complaint(
+	    "[first]\nname\n", ":2: neither [section] nor key = value");
+	expect_complaint(
+	    "[first]\nname =\n", ":2: name: the value \"\" is empty");
+	expect_complaint(
+	    "[first]\nname = a\nname = b\n", ":3: name is given twice");
+	expect_complaint(
+	    "[first]\nloud = true\n", ":2: loud: must be yes or no");
+	expect_complaint("[second]\nsize = 12x\n",
+	    ":2: size: the value \"12x\" is not a number");
+	expect_complaint("[second]\nsize = 1001\n",
+	    ":2: size: the value \"1001\" is too large");
+	expect_complaint("[first]\nname = \xed\xa0\x80\n",
+	    ":2: name: the value \"\xed\xa0\x80\" is not UTF-8");
+	expect_complaint("[first]\nname = a\033[2J\n",
 	    ":2: name: the value \"a?[2J\" has a control character");
 }
 
@@ -279,13 +278,13 @@ a_file_that_is_no_text_or_no_file_is_refused(void **state)
 	assert_int_equal(load_bytes(big, sizeof(big)), -EFBIG);
 	assert_int_equal(load_bytes(big, sizeof(big) - 1), 0);
 	assert_int_equal(options_load(table, N_ELEMENTS(table), "/", others,
-				      &got, error, sizeof(error)),
-			 -EISDIR);
+			     &got, error, sizeof(error)),
+	    -EISDIR);
 	assert_string_equal(error, "/: Is a directory");
-	assert_int_equal(options_load(table, N_ELEMENTS(table),
-				      "/nonexistent/x", others, &got, error,
-				      sizeof(error)),
-			 -ENOENT);
+	assert_int_equal(
+	    options_load(table, N_ELEMENTS(table), "/nonexistent/x", others,
+		&got, error, sizeof(error)),
+	    -ENOENT);
 	assert_string_equal(error, "/nonexistent/x: No such file or directory");
 }
 
@@ -293,8 +292,7 @@ static void
 addresses_survive_the_way_there_and_back(void **state)
 {
 	static const char *const good[] = { "127.0.0.1:9337", "0.0.0.0:0",
-					    "[::]:65535", "[::1]:1",
-					    "[2001:db8::1]:443" };
+		"[::]:65535", "[::1]:1", "[2001:db8::1]:443" };
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(good); i++) {
@@ -310,28 +308,11 @@ addresses_survive_the_way_there_and_back(void **state)
 static void
 what_is_no_address_is_refused(void **state)
 {
-	static const char *const bad[] = { "",
-					   ":",
-					   "9337",
-					   "127.0.0.1",
-					   "127.0.0.1:",
-					   ":9337",
-					   "localhost:1",
-					   "127.0.0.1:65536",
-					   "127.0.0.1:-1",
-					   "127.0.0.1: 1",
-					   "127.0.0.1:000001",
-					   "::1:80",
-					   "[::1]",
-					   "[::1]80",
-					   "[]:80",
-					   "[::1:80",
-					   "[127.0.0.1]:1",
-					   "[fe80::1%lo]:1",
-					   "127.0.0.1:1x",
-					   "127.1:80",
-					   "]:1",
-					   "[:1" };
+	static const char *const bad[] = { "", ":", "9337", "127.0.0.1",
+		"127.0.0.1:", ":9337", "localhost:1", "127.0.0.1:65536",
+		"127.0.0.1:-1", "127.0.0.1: 1", "127.0.0.1:000001", "::1:80",
+		"[::1]", "[::1]80", "[]:80", "[::1:80", "[127.0.0.1]:1",
+		"[fe80::1%lo]:1", "127.0.0.1:1x", "127.1:80", "]:1", "[:1" };
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
