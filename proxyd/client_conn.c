@@ -248,6 +248,13 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 		    "Content-Type must be application/json");
 		return;
 	}
+	// Without one there is no body, and what follows a next request; who
+	// sent a body all the same meant something else.
+	if (request->framing == HTTP_BODY_NONE) {
+		refuse(c, 411, "length_required",
+		    "Content-Length or a chunked body is needed");
+		return;
+	}
 	if (request->framing == HTTP_BODY_LENGTH &&
 	    request->length > BODY_MAX) {
 		refuse(c, 413, "request_too_large",

@@ -209,6 +209,7 @@ reason_of(int status)
 		{ 405, "Method Not Allowed" },
 		{ 408, "Request Timeout" },
 		{ 409, "Conflict" },
+		{ 411, "Length Required" },
 		{ 413, "Content Too Large" },
 		{ 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" },
