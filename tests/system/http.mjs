@@ -110,24 +110,42 @@ export async function waitIdle (node, ms = 3000) {
   }, { ms })
 }
 
-// The bytes as they are; resolves to what came until the other side closed.
-// { text, status, closed }: closed is false when `ms` passed before that.
-export function raw (address, bytes, { ms = 5000, end = false } = {}) {
+// Is there a whole message at the front of the text?
+function isComplete (text) {
+  const at = text.indexOf('\r\n\r\n')
+  const length = /^content-length: *(\d+)/mi.exec(text.slice(0, at))
+  return at !== -1 && length !== null &&
+    text.length >= at + 4 + Number(length[1])
+}
+
+const GRACE_MS = 100
+
+// The bytes as they are; resolves to what came until the other side closed,
+// or until a whole answer was there and a moment more: { text, status, closed }.
+export function raw (address, bytes, { ms = 5000 } = {}) {
   const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(address)
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, allowHalfOpen: true })
     let text = ''
+    let late
     const done = closed => {
       clearTimeout(late)
       socket.destroy()
-      resolve({ text, closed, status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]) })
+      resolve({ text, closed,
+        status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]) })
     }
-    const late = setTimeout(() => done(false), ms)
-    socket.on('data', piece => { text += piece.toString('latin1') })
+    const wait = time => {
+      clearTimeout(late)
+      late = setTimeout(() => done(false), time)
+    }
+    wait(ms)
+    socket.on('data', piece => {
+      text += piece.toString('latin1')
+      if (isComplete(text)) wait(GRACE_MS)
+    })
     socket.on('error', e => e.code === 'ECONNREFUSED' ? reject(e) : done(true))
     socket.on('end', () => done(true))
     for (const piece of [bytes].flat()) socket.write(piece, 'latin1')
-    if (end) socket.end()
   })
 }
 

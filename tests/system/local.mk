@@ -4,5 +4,7 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/package-lock.json tests/system/.npmrc \
 	tests/system/lib.mjs tests/system/custody.test.mjs \
 	tests/system/foreign.mjs tests/system/http.mjs \
-	tests/system/processes.mjs \
-	tests/system/mesh.test.mjs tests/system/foreign.test.mjs
+	tests/system/processes.mjs tests/system/capture.py \
+	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \
+	tests/system/secrecy.test.mjs tests/system/soak.test.mjs \
+	tests/system/abuse.test.mjs

@@ -7,10 +7,14 @@ export async function processesOf (node) {
   return Object.fromEntries(processes.map(p => [p.name, p.pid]))
 }
 
-export function rssKib (pid) {
-  return Number(/^VmRSS:\s+(\d+)/m
+function statusKib (pid, field) {
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm')
     .exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
 }
+
+export const rssKib = pid => statusKib(pid, 'VmRSS')
+// What it has asked the kernel for, whether it was touched or not.
+export const dataKib = pid => statusKib(pid, 'VmData')
 
 export const descriptors = pid => fs.readdirSync(`/proc/${pid}/fd`).length
 
