@@ -90,7 +90,7 @@ process_harden(void)
 }
 
 static int
-set_limit(int resource, uint64_t wanted, uint64_t *ret)
+set_limit(__rlimit_resource_t resource, uint64_t wanted, uint64_t *ret)
 {
 	struct rlimit limit;
 

@@ -140,7 +140,7 @@ no_variable_reaches_a_daemon(void **state)
 }
 
 static void
-expect_limit(pid_t pid, int resource, uint64_t most)
+expect_limit(pid_t pid, __rlimit_resource_t resource, uint64_t most)
 {
 	struct rlimit limit;
 
