@@ -72,7 +72,8 @@ read_rsa(struct tpm_reader *r, struct tpm_public *p)
 		r->is_bad = true;
 	tpm_read_exactly(r, 4, 0); // the default exponent, 65537
 	p->modulus = tpm_read_2b(r, TPM_MODULUS_MAX);
-	if (p->modulus.len * 8 != p->rsa_bits || p->modulus.at[0] < 0x80)
+	if (p->modulus.len == 0 || p->modulus.len * 8 != p->rsa_bits ||
+	    p->modulus.at[0] < 0x80)
 		r->is_bad = true;
 }
 

@@ -111,7 +111,7 @@ move_to_front(struct buf *b)
 {
 	size_t len = buf_len(b);
 
-	if (len != 0)
+	if (b->base != NULL && len != 0)
 		memmove(b->base, b->base + b->start, len);
 	b->start = 0;
 	b->end = len;

@@ -36,7 +36,7 @@ hex_decode(const char *text, size_t len, uint8_t *ret, size_t n)
 			return -EINVAL;
 	}
 	for (size_t i = 0; i < n; i++)
-		ret[i] = (uint8_t)(digit_value(text[2 * i]) << 4 |
-		    digit_value(text[2 * i + 1]));
+		ret[i] = (uint8_t)((unsigned)digit_value(text[2 * i]) << 4 |
+		    (unsigned)digit_value(text[2 * i + 1]));
 	return 0;
 }

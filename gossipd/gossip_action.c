@@ -3,6 +3,7 @@
 // broadcast of a large table needs the memory of one frame.
 #include "gossipd/gossip_impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 // More than one event can cause: the table gone and changed, every
@@ -21,6 +22,7 @@ make_room(struct gossip *g)
 		return false;
 	if ((items = calloc(cap, sizeof(*items))) == NULL)
 		return false;
+	assert(g->n_items == 0 || g->items_cap != 0);
 	for (size_t i = 0; i < g->n_items; i++)
 		items[i] = g->items[(g->first_item + i) % g->items_cap];
 	free(g->items);

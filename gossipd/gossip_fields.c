@@ -188,8 +188,11 @@ add_relay(struct endpoint_addr *to, const char *relay)
 static bool
 store_addr(struct peer *p, const struct endpoint_addr *addr)
 {
-	if (addr->n_addrs + addr->n_relays == 0 ||
-	    memcmp(addr, &p->addr, sizeof(*addr)) == 0)
+	if (addr->n_addrs + addr->n_relays == 0)
+		return false;
+	// Padding can only make equal ones look changed.
+	// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
+	if (memcmp(addr, &p->addr, sizeof(*addr)) == 0)
 		return false;
 	p->addr = *addr;
 	return true;

@@ -118,6 +118,7 @@ publish_flush(struct gossipd *d)
 		// Full: the marks that are left wait for the next tick.
 		if (publish_peer(d, dirty->id) < 0)
 			return;
+		// uthash; NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
 		HASH_DEL(d->dirty, dirty);
 		free(dirty);
 	}

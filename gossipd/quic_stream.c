@@ -5,6 +5,7 @@
 // application only at the end of the loop turn.
 #include "gossipd/quic_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 // ---- lists
@@ -373,6 +374,7 @@ quic_stream_write(struct quic_stream *s, const uint8_t *data, size_t len)
 	while (len > 0) {
 		if (s->tail == NULL || s->tail->used == QUIC_BLOCK_ROOM) {
 			b = chain;
+			assert(b != NULL); // as many as len needs
 			chain = b->next;
 			b->next = NULL;
 			quic_buffer_append(s, b);
