@@ -11,7 +11,12 @@
 
 #include "proxyd/client.h"
 
-enum { TUNNEL_TYPE = 0x04, READS_PER_TURN = 8 };
+enum {
+	TUNNEL_TYPE = 0x04,
+	READS_PER_TURN = 8,
+	GATHER_FROM = 1024, // a full packet, which others follow
+	GATHER_MAX = 64 << 10,
+};
 
 struct tunnel {
 	struct gstream base;
@@ -21,6 +26,7 @@ struct tunnel {
 	bool fin_out; // proxyd has finished its side
 	bool is_last; // it will: what can be read now is the last
 	bool hung_up; // and it takes nothing more
+	bool blocked; // proxyd's descriptor is full
 	struct event *read_event, *write_event; // owned
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
 	size_t rest_off, rest_len, rest_size;
@@ -154,11 +160,11 @@ rest_append(struct tunnel *t, const uint8_t *data, size_t len)
 
 	if (len == 0)
 		return 0;
-	if (t->rest_off != 0) {
+	if (t->rest_off != 0 && t->rest_off + need > t->rest_size) {
 		memmove(t->rest, t->rest + t->rest_off, t->rest_len);
 		t->rest_off = 0;
 	}
-	if (need > t->rest_size) {
+	if (t->rest_off + need > t->rest_size) {
 		// Bounded by the stream's flow-control window.
 		size_t size = need < 16384 ? 16384 : need * 2;
 		uint8_t *p = realloc(t->rest, size);
@@ -168,9 +174,8 @@ rest_append(struct tunnel *t, const uint8_t *data, size_t len)
 		t->rest = p;
 		t->rest_size = size;
 	}
-	memcpy(t->rest + t->rest_len, data, len);
+	memcpy(t->rest + t->rest_off + t->rest_len, data, len);
 	t->rest_len = need;
-	(void)event_add(t->write_event, NULL);
 	return 0;
 }
 
@@ -206,29 +211,52 @@ send_now(struct tunnel *t, const uint8_t *data, size_t len, size_t *ret_sent)
 	return 0;
 }
 
+static int
+send_rest(struct tunnel *t)
+{
+	size_t sent;
+	int r = send_now(t, t->rest + t->rest_off, t->rest_len, &sent);
+
+	t->rest_off += sent;
+	t->rest_len -= sent;
+	if (r < 0)
+		return r;
+	if (t->rest_len != 0) {
+		// libevent does not add what is active.
+		if (!t->blocked) {
+			(void)event_del(t->write_event);
+			(void)event_add(t->write_event, NULL);
+		}
+		t->blocked = true;
+		return 0;
+	}
+	if (t->blocked)
+		(void)event_del(t->write_event);
+	t->blocked = false;
+	free(t->rest);
+	t->rest = NULL;
+	t->rest_off = t->rest_size = 0;
+	return 0;
+}
+
+// The descriptor takes more, or the turn in which bytes were gathered ends.
 static void
 on_fd_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct tunnel *t = arg;
-	size_t sent;
 
 	(void)fd;
 	(void)what;
-	if (send_now(t, t->rest + t->rest_off, t->rest_len, &sent) < 0) {
+	if (t->rest_len == 0)
+		return;
+	if (send_rest(t) < 0)
 		tunnel_abort(t);
-		return;
-	}
-	t->rest_off += sent;
-	t->rest_len -= sent;
-	if (t->rest_len != 0)
-		return;
-	(void)event_del(t->write_event);
-	free(t->rest);
-	t->rest = NULL;
-	t->rest_off = t->rest_size = 0;
-	finish_fd(t);
+	else
+		finish_fd(t);
 }
 
+// A token leaves at once.  Packets of something larger leave together: a call
+// for each of them, and a wake-up of proxyd, would cost more than all the rest.
 void
 tunnel_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 {
@@ -237,10 +265,16 @@ tunnel_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 	int r = 0;
 
 	t->fin_in |= fin;
-	if (t->rest_len == 0)
+	if (t->rest_len == 0 && (fin || len < GATHER_FROM))
 		r = send_now(t, data, len, &sent);
 	if (r == 0)
 		r = rest_append(t, data + sent, len - sent);
+	if (r == 0 && t->rest_len != 0 && !t->blocked) {
+		if (fin || sent != 0 || t->rest_len >= GATHER_MAX)
+			r = send_rest(t);
+		else
+			event_active(t->write_event, EV_WRITE, 0);
+	}
 	if (r < 0)
 		tunnel_abort(t);
 	else
