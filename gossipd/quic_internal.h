@@ -32,10 +32,12 @@ enum {
 	QUIC_RX_SLOTS = 8,
 	QUIC_RX_SLOT_LEN = 65536,
 
-	QUIC_STREAM_WINDOW = 1 << 20,
+	// Small for a stream, so that sixteen whose readers stall are needed
+	// before the connection does; both grow while bytes are taken.
+	QUIC_STREAM_WINDOW = 256 * 1024,
 	QUIC_CONN_WINDOW = 4 << 20,
-	QUIC_STREAM_WINDOW_MAX = 8 << 20,
-	QUIC_CONN_WINDOW_MAX = 16 << 20,
+	QUIC_STREAM_WINDOW_MAX = 4 << 20,
+	QUIC_CONN_WINDOW_MAX = 8 << 20,
 	QUIC_CREDIT_FLUSH = 32 << 10, // tell the peer after so much
 
 	QUIC_BLOCK_LEN = 16 << 10, // piece of a send buffer

@@ -185,17 +185,18 @@ a_receiver_that_consumes_nothing_stops_the_sender(void **state)
 static void
 the_connection_window_bounds_all_streams_together(void **state)
 {
-	struct flow *f[8];
+	enum { N = 2 * QUIC_CONN_WINDOW / QUIC_STREAM_WINDOW };
+	struct flow *f[N];
 
 	(void)state;
 	start(AF_INET);
 	b.does = DO_HOLD;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < N; i++)
 		f[i] = flow_open(&a, a.conn, 4 << 20, 1);
 	run_for(500);
 	assert_int_equal(b.received, QUIC_CONN_WINDOW);
 	stop();
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < N; i++)
 		flow_free(f[i]);
 }
 
