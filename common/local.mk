@@ -13,7 +13,9 @@ common_libcommon_a_SOURCES = \
 	common/landlock.c common/landlock.h \
 	common/log.c common/log.h \
 	common/loop.c common/loop.h \
+	common/measure.c common/measure.h \
 	common/options.c common/options.h \
+	common/posture.c common/posture.h common/posture_items.c \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h

@@ -22,5 +22,12 @@ tests_sandbox_guard_test_SOURCES = tests/sandbox/guard_test.c
 tests_sandbox_guard_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_sandbox_guard_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/posture_test
+TESTS += tests/unit/posture_test
+tests_unit_posture_test_SOURCES = tests/unit/posture_test.c
+tests_unit_posture_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+	$(CMOCKA_CFLAGS)
+tests_unit_posture_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
 endif
 EXTRA_DIST += tests/sandbox/guard.pfc

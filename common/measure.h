@@ -1,0 +1,37 @@
+// What a daemon can say of itself, read back before its sandbox closes.
+#ifndef COMMON_MEASURE_H
+#define COMMON_MEASURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "proto/ipc.pb-c.h"
+
+enum { IMAGE_HASH_LEN = 32 };
+
+enum measure_bits {
+	MEASURE_NOT_DUMPABLE = 1,
+	MEASURE_GUARDED = 2,
+	MEASURE_SECCOMP = 4, // when it says that it is ready
+	MEASURE_LANDLOCK = 8,
+	MEASURE_SECRET_MEMORY = 16, // cryptod: the identity is in it
+	MEASURE_ALL = 31,
+};
+
+struct measure {
+	uint8_t image[IMAGE_HASH_LEN]; // SHA-256 of the program that runs
+	uint32_t bits;
+	bool is_known; // false: nothing was measured, nothing is sent
+};
+
+// The image through /proc/self/exe: of what runs, not of what its path leads
+// to now.  It covers the program, not the libraries.  Call it when dumps are
+// off and before Landlock.
+MUST_CHECK int measure_self(struct measure *ret);
+// For main: measure, or end the process.
+void measure_self_or_die(struct measure *ret, bool is_guarded);
+// Put it into the message that the parent gets; borrows the measure.
+void measure_put(struct measure *, Ipc__Ready *);
+
+#endif
