@@ -44,6 +44,7 @@ say_ready(struct attestd *d)
 
 	if (d->is_ready)
 		return;
+	measure_put(&d->measure, &ready);
 	if (d->peers[ROLE_PARENT] != NULL)
 		r = ipc_notify(d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY,
 		    &ready.base, -1);

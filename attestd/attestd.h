@@ -11,6 +11,7 @@
 
 #include "common/ipc.h"
 #include "common/landlock.h"
+#include "common/measure.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "cryptod/client.h"
@@ -42,6 +43,7 @@ struct attestd {
 	struct cryptod_keys keys;	  // signer: what it would vouch for
 	bool is_ready;
 	bool is_stopped; // by the parent, in good order
+	struct measure measure;
 };
 
 enum {

@@ -88,6 +88,7 @@ main(int argc, char **argv)
 	const struct attestd_role *role;
 	struct event_base *base;
 	struct attestd d;
+	bool is_guarded;
 	int r;
 
 	// 1. nothing inherited by accident, no dumps
@@ -101,7 +102,7 @@ main(int argc, char **argv)
 		process_explain_alone("meshllm-attestd", siblings);
 		return EXIT_FAILURE;
 	}
-	guard_start_or_die();
+	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 
@@ -111,11 +112,13 @@ main(int argc, char **argv)
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	attestd_init(&d, role, base);
+	measure_self_or_die(&d.measure, is_guarded);
 
 	// 3. give it all up, never back
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
-	landlock_enter_or_die(&role->landlock);
+	if (landlock_enter_or_die(&role->landlock))
+		d.measure.bits |= MEASURE_LANDLOCK;
 	sandbox_enter_or_die(role->sandbox, role->n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose

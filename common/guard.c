@@ -185,11 +185,12 @@ find_tracer(void)
 	return tracer;
 }
 
-void
+bool
 guard_start_or_die(void)
 {
 #ifdef SANITIZERS
 	LOG(LOG_WARNING, "guard_off", F("reason", "sanitizer build"));
+	return false;
 #else
 	pid_t pid = 0;
 	int r;
@@ -198,10 +199,11 @@ guard_start_or_die(void)
 		fatal("a debugger is attached", -EPERM);
 	if ((r = guard_start(&pid)) < 0) {
 		LOG(LOG_WARNING, "guard_off", F("error", log_error(r)));
-		return;
+		return false;
 	}
 	if (find_tracer() != pid)
 		fatal("guard", -EPERM);
 	LOG(LOG_INFO, "guarded", F("by", pid));
+	return true;
 #endif
 }

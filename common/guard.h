@@ -19,8 +19,8 @@
 // forbids tracing, or somebody traces us already.
 MUST_CHECK int guard_start(pid_t *ret_guard);
 // For main: start, or say in the log that there is none.  Ends the process
-// when somebody else traces it.  A sanitizer build has none.
-void guard_start_or_die(void);
+// when somebody else traces it.  A sanitizer build has none.  Is there one?
+bool guard_start_or_die(void);
 
 extern const struct sandbox_rule guard_sandbox[];
 extern const size_t guard_n_sandbox;

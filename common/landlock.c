@@ -163,15 +163,16 @@ landlock_enter(const struct landlock_policy *policy, int *ret_abi)
 }
 
 #ifdef SANITIZERS
-void
+bool
 landlock_enter_or_die(const struct landlock_policy *policy)
 {
 	// The runtime reads its maps and starts its symbolizer at the end.
 	(void)policy;
 	LOG(LOG_WARNING, "landlock_off", F("reason", "sanitizer build"));
+	return false;
 }
 #else
-void
+bool
 landlock_enter_or_die(const struct landlock_policy *policy)
 {
 	int abi = 0;
@@ -180,12 +181,13 @@ landlock_enter_or_die(const struct landlock_policy *policy)
 	if (r == -ENOSYS || r == -EOPNOTSUPP) {
 		LOG(LOG_WARNING, "landlock_off",
 		    F("reason", "this kernel has none"));
-		return;
+		return false;
 	}
 	if (r < 0)
 		fatal("landlock", r);
 	LOG(abi >= ABI_SCOPES ? LOG_INFO : LOG_WARNING, "landlock",
 	    F("abi", abi), F("tcp", (bool)(abi >= ABI_TCP)),
 	    F("sockets_and_signals", (bool)(abi >= ABI_SCOPES)));
+	return abi >= ABI_TCP;
 }
 #endif

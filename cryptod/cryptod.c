@@ -233,6 +233,7 @@ cryptod_watch(struct cryptod *d, struct process_channels *channels)
 	ready.endpoint_id.len = ENDPOINT_ID_LEN;
 	ready.endpoint_id.data =
 	    (uint8_t *)(uintptr_t)identity_endpoint_id(d->identity);
+	measure_put(&d->measure, &ready);
 	return ipc_notify(
 	    d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY, &ready.base, -1);
 }

@@ -9,6 +9,7 @@
 
 #include "common/ipc.h"
 #include "common/landlock.h"
+#include "common/measure.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
@@ -41,6 +42,7 @@ struct cryptod {
 	struct event *tick_event, *refill_event;
 	struct ipc_peer *peers[ROLE_MAX]; // NULL: gone
 	bool is_stopped;		  // by the parent, in good order
+	struct measure measure;
 };
 
 extern const struct ipc_rule cryptod_rules[];

@@ -92,7 +92,7 @@ main(int argc, char **argv)
 	struct process_channels channels;
 	struct event_base *base;
 	struct cryptod *d;
-	bool in_order;
+	bool in_order, is_guarded;
 	int r;
 
 	// 1. nothing inherited by accident, no dumps
@@ -103,7 +103,7 @@ main(int argc, char **argv)
 		process_explain_alone("meshllm-cryptod", siblings);
 		return EXIT_FAILURE;
 	}
-	guard_start_or_die();
+	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 	process_limit_or_die(&limits);
@@ -114,11 +114,15 @@ main(int argc, char **argv)
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	d = start(&settings, base);
+	measure_self_or_die(&d->measure, is_guarded);
+	if (secret_pool_is_memfd(d->pool))
+		d->measure.bits |= MEASURE_SECRET_MEMORY;
 
 	// 3. give it all up, never back
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
-	landlock_enter_or_die(&cryptod_landlock);
+	if (landlock_enter_or_die(&cryptod_landlock))
+		d->measure.bits |= MEASURE_LANDLOCK;
 	sandbox_enter_or_die(cryptod_sandbox, cryptod_n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose

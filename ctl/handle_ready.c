@@ -47,14 +47,22 @@ handle_ready(
 {
 	struct suite *s = ipc_peer_daemon(peer);
 	struct child *child = suite_child_of(s, ipc_peer_role(peer));
+	const Ipc__Ready *ready = (const Ipc__Ready *)msg;
 	int r;
 
 	(void)frame;
 	if (child->is_ready)
 		return -EPROTO;
-	r = take_facts(s, ipc_peer_role(peer), (const Ipc__Ready *)msg);
+	r = take_facts(s, ipc_peer_role(peer), ready);
 	if (r < 0)
 		return r;
+	if (ready->has_image) {
+		if (ready->image.len != IMAGE_HASH_LEN ||
+		    (ready->protection & ~(uint32_t)MEASURE_ALL) != 0)
+			return -EBADMSG;
+		memcpy(child->image, ready->image.data, IMAGE_HASH_LEN);
+		child->protection = ready->protection;
+	}
 	child->is_ready = true;
 	LOG(LOG_DEBUG, "daemon-ready", F("daemon", child->daemon->name));
 	for (enum daemon_index d = 0; d < N_DAEMONS; d++)

@@ -6,6 +6,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/daemons.c ctl/daemons.h \
 	ctl/handle_ready.c \
 	ctl/http_get.c ctl/http_get.h \
+	ctl/measure.c \
 	ctl/privilege.c ctl/privilege.h \
 	ctl/rules.c \
 	ctl/run_options.c ctl/run_options.h \
@@ -15,8 +16,9 @@ ctl_libctl_a_SOURCES = \
 	ctl/suite.c ctl/suite.h \
 	ctl/wait.c
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
-	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)
-CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a $(COMMON_LIBS) \
+	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS)
+CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a \
+	gossipd/libgossipd_client.a $(COMMON_LIBS) \
 	$(JANSSON_LIBS)
 
 bin_PROGRAMS += ctl/meshllm

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "ctl/doctor.h"
 #include "ctl/run_options.h"
 #include "ctl/status.h"
 #include "ctl/suite.h"
@@ -52,6 +53,8 @@ static const struct command commands[] = {
 	    command_status },
 	{ "invite", "Print the token with which others join this node.",
 	    command_invite },
+	{ "doctor", "Try what protects a node on this machine.",
+	    command_doctor },
 	{ "version", "Print the version.", command_version },
 	{ "help", "Print this text.", command_help },
 };

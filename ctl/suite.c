@@ -221,6 +221,14 @@ send_processes(struct suite *s)
 	return proxyd == NULL ? -EPIPE : proxyd_processes_send(proxyd, list, n);
 }
 
+static void
+on_measuring(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	suite_measure(arg);
+}
+
 int
 suite_ready(struct suite *s)
 {
@@ -232,6 +240,7 @@ suite_ready(struct suite *s)
 	(void)event_del(s->deadline);
 	if ((r = send_processes(s)) < 0)
 		return r;
+	suite_measure(s);
 	if (printf("ready id=%s api=%s management=%s mesh=%s\n", s->endpoint_id,
 		s->api, s->management, s->mesh) < 0 ||
 	    fflush(stdout) != 0)
@@ -365,6 +374,9 @@ suite_init(struct suite *s, struct event_base *base)
 	if ((s->deadline = evtimer_new(base, on_deadline, s)) == NULL)
 		return -ENOMEM;
 	after_ms(s->deadline, SUITE_READY_MS);
+	s->measuring = evtimer_new(base, on_measuring, s);
+	if (s->measuring == NULL)
+		return -ENOMEM;
 	return watch_signals(s);
 }
 
@@ -379,6 +391,8 @@ suite_done(struct suite *s)
 	for (size_t i = 0; i < N_ELEMENTS(s->signals); i++)
 		if (s->signals[i] != NULL)
 			event_free(s->signals[i]);
+	if (s->measuring != NULL)
+		event_free(s->measuring);
 	if (s->deadline != NULL)
 		event_free(s->deadline);
 }

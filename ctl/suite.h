@@ -8,6 +8,8 @@
 
 #include "common/address.h"
 #include "common/ipc.h"
+#include "common/measure.h"
+#include "common/posture.h"
 #include "common/process.h"
 #include "common/sizes.h"
 #include "ctl/daemons.h"
@@ -15,9 +17,10 @@
 #include "ctl/run_options.h"
 
 enum {
-	SUITE_READY_MS = 30 * 1000, // until all daemons can serve
-	SUITE_GRACE_MS = 5 * 1000,  // from STOP to SIGKILL
-	SUITE_SILENT_MS = 2 * 1000, // from a closed channel to SIGKILL
+	SUITE_READY_MS = 30 * 1000,   // until all daemons can serve
+	SUITE_GRACE_MS = 5 * 1000,    // from STOP to SIGKILL
+	SUITE_SILENT_MS = 2 * 1000,   // from a closed channel to SIGKILL
+	SUITE_MEASURE_MS = 60 * 1000, // between two looks at the machine
 };
 
 struct child {
@@ -27,6 +30,8 @@ struct child {
 	struct ipc_peer *peer;	     // owned; NULL: closed
 	struct event *silent;	     // owned; its channel is closed, it lives
 	bool is_ready;
+	uint8_t image[IMAGE_HASH_LEN]; // of its program, as it says
+	uint32_t protection;	       // MEASURE_*
 	// Its ends while it is not started: parent's channel first.
 	int fds[1 + PROCESS_CHANNELS_MAX]; // owned
 	size_t n_fds;
@@ -38,6 +43,8 @@ struct suite {
 	struct privilege privilege;
 	struct event *signals[4]; // owned
 	struct event *deadline;	  // owned; of readiness, then of the grace
+	struct event *measuring;  // owned; of the posture
+	struct posture posture;	  // as it was sent last
 	bool is_ready, is_stopping;
 	int exit_status;
 	char endpoint_id[ENDPOINT_ID_HEX_LEN + 1];
@@ -63,6 +70,10 @@ extern const size_t parent_n_rules;
 
 // ---- handle_ready.c
 ipc_handler handle_ready;
+
+// ---- measure.c
+// Look at the machine and the daemons, tell proxyd and gossipd what is new.
+void suite_measure(struct suite *);
 
 // ---- wait.c
 enum { WAIT_TEXT_MAX = 160 };

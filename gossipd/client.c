@@ -63,3 +63,12 @@ gossipd_self_update_send(struct ipc_peer *peer, bool has_backend,
 	} while (n != 0);
 	return r;
 }
+
+int
+gossipd_posture_send(struct ipc_peer *peer, uint32_t announced)
+{
+	Ipc__Posture msg = IPC__POSTURE__INIT;
+
+	msg.announced = announced;
+	return ipc_notify(peer, IPC__TYPE__IPC_POSTURE, &msg.base, -1);
+}

@@ -26,4 +26,7 @@ MUST_CHECK int gossipd_tunnel_send(struct ipc_peer *,
 MUST_CHECK int gossipd_self_update_send(struct ipc_peer *, bool has_backend,
     uint16_t api_port, const struct gossipd_model *models, size_t n);
 
+// parent: what may be announced of this machine, bits of common/posture.h.
+MUST_CHECK int gossipd_posture_send(struct ipc_peer *, uint32_t announced);
+
 #endif

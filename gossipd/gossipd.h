@@ -15,6 +15,7 @@
 #include "common/announcement.h"
 #include "common/ipc.h"
 #include "common/landlock.h"
+#include "common/measure.h"
 #include "common/options.h"
 #include "common/process.h"
 #include "common/sandbox.h"
@@ -148,6 +149,8 @@ struct gossipd {
 	char mesh_id[65];
 	bool stopping, running_actions;
 	int exit_status;
+	struct measure measure;
+	uint32_t posture; // POSTURE_V1_*, to announce
 };
 
 // ---- gossipd.c
@@ -170,8 +173,8 @@ extern const size_t gossipd_n_sandbox;
 extern const struct landlock_policy gossipd_landlock;
 
 // ---- handle_node.c: cryptod, proxyd, signer, parent
-ipc_handler handle_key_changed, handle_tunnel_request, handle_self_update,
-    handle_self_models, handle_stop;
+ipc_handler handle_posture, handle_key_changed, handle_tunnel_request,
+    handle_self_update, handle_self_models, handle_stop;
 // result: an Ipc__Result
 void gossipd_tunnel_reply(struct gossipd *, uint32_t request_id, int result);
 MUST_CHECK int gossipd_refresh_keys(struct gossipd *);

@@ -23,6 +23,23 @@ handle_stop(
 	return 0;
 }
 
+int
+handle_posture(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__Posture *in = (const Ipc__Posture *)msg;
+	struct gossipd *d = daemon_of(peer);
+
+	(void)frame;
+	if (in->n_items != 0 || in->n_images != 0)
+		return -EBADMSG;
+	if (d->posture == in->announced)
+		return 0;
+	d->posture = in->announced;
+	mesh_tell_self(d);
+	return 0;
+}
+
 void
 gossipd_tunnel_reply(struct gossipd *d, uint32_t request_id, int result)
 {

@@ -69,12 +69,14 @@ main(int argc, char *argv[])
 		fatal("loop", r);
 	if ((r = gossipd_new(&d, base, &options, &channels)) < 0)
 		fatal("start", r);
+	measure_self_or_die(&d->measure, false);
 	if ((r = gossipd_start(d)) < 0)
 		fatal("start", r);
 
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
-	landlock_enter_or_die(&gossipd_landlock);
+	if (landlock_enter_or_die(&gossipd_landlock))
+		d->measure.bits |= MEASURE_LANDLOCK;
 	sandbox_enter_or_die(gossipd_sandbox, gossipd_n_sandbox);
 
 	if ((r = gossipd_ready(d)) < 0)

@@ -346,6 +346,7 @@ mesh_tell_self(struct gossipd *d)
 		.n_addrs = d->n_addresses,
 		.has_announcement = d->has_announcement,
 		.version = NODE_VERSION,
+		.posture = d->posture,
 	};
 
 	if (d->gossip == NULL)

@@ -8,6 +8,10 @@ const struct ipc_rule gossipd_rules[] = {
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
+	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT),
+	    .phases = IPC_SERVING, .max_body = 8,
+	    .descriptor = &ipc__posture__descriptor,
+	    .handle = handle_posture },
 
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
 	    .phases = IPC_SERVING,

@@ -174,3 +174,41 @@ proxyd_processes_send(
 	msg.n_processes = n;
 	return ipc_notify(peer, IPC__TYPE__IPC_PROCESSES, &msg.base, -1);
 }
+
+static size_t
+fill_items(const struct posture *p, Ipc__Posture__Item *items,
+    Ipc__Posture__Item **ret)
+{
+	for (enum posture_id id = 0; id < POSTURE_N; id++) {
+		ipc__posture__item__init(&items[id]);
+		items[id].name = text(posture_items[id].name);
+		items[id].value = p->items[id].value;
+		items[id].source = text(p->items[id].source);
+		ret[id] = &items[id];
+	}
+	return POSTURE_N;
+}
+
+int
+proxyd_posture_send(struct ipc_peer *peer, const struct posture *p,
+    const struct proxyd_image *images, size_t n_images)
+{
+	Ipc__Posture msg = IPC__POSTURE__INIT;
+	Ipc__Posture__Item items[POSTURE_N], *item_list[POSTURE_N];
+	Ipc__Posture__Image sent[PROCESSES_MAX], *image_list[PROCESSES_MAX];
+
+	if (n_images > PROCESSES_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < n_images; i++) {
+		ipc__posture__image__init(&sent[i]);
+		sent[i].name = text(images[i].name);
+		sent[i].sha256 = bytes(images[i].sha256, IMAGE_HASH_LEN);
+		image_list[i] = &sent[i];
+	}
+	msg.n_items = fill_items(p, items, item_list);
+	msg.items = item_list;
+	msg.n_images = n_images;
+	msg.images = image_list;
+	msg.announced = posture_v1(p);
+	return ipc_notify(peer, IPC__TYPE__IPC_POSTURE, &msg.base, -1);
+}

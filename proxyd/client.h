@@ -9,6 +9,8 @@
 
 #include "common/cleanup.h"
 #include "common/ipc.h"
+#include "common/measure.h"
+#include "common/posture.h"
 #include "common/sizes.h"
 
 struct proxyd_mesh_info {
@@ -65,5 +67,13 @@ MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
 // parent: the processes of this node, for the status.
 MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);
+
+struct proxyd_image {
+	const char *name;
+	const uint8_t *sha256; // IMAGE_HASH_LEN
+};
+// parent: what was measured, for the status.
+MUST_CHECK int proxyd_posture_send(struct ipc_peer *, const struct posture *,
+    const struct proxyd_image *images, size_t n_images);
 
 #endif

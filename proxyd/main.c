@@ -79,11 +79,14 @@ main(int argc, char *argv[])
 	if (proxyd_new(&d, base, &config, &channels, error) < 0)
 		complain_and_exit(error);
 
+	measure_self_or_die(&d->measure, false);
+
 	// 4. give it all up
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
 	proxyd_landlock_init(&landlock, &d->backends);
-	landlock_enter_or_die(&landlock.policy);
+	if (landlock_enter_or_die(&landlock.policy))
+		d->measure.bits |= MEASURE_LANDLOCK;
 	sandbox_enter_or_die(proxyd_sandbox, proxyd_sandbox_len);
 
 	// 5. only now look at a byte that somebody else chose

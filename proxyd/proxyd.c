@@ -206,6 +206,7 @@ proxyd_tell_ready(struct proxyd *d)
 
 	ready.api_address = d->api.text;
 	ready.management_address = d->management.text;
+	measure_put(&d->measure, &ready);
 	return ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
 }
 

@@ -12,6 +12,8 @@
 #include "common/address.h"
 #include "common/cleanup.h"
 #include "common/ipc.h"
+#include "common/measure.h"
+#include "common/posture.h"
 #include "common/process.h"
 #include "common/sizes.h"
 #include "proxyd/answer.h"
@@ -67,7 +69,18 @@ struct process_shown {
 	uint32_t pid;
 };
 
-// What gossipd and cryptod say about ourselves.
+struct posture_shown {
+	char name[32];
+	enum tri value;
+	char source[POSTURE_SOURCE_MAX];
+};
+
+struct image_shown {
+	char name[32];
+	uint8_t sha256[IMAGE_HASH_LEN];
+};
+
+// What gossipd, cryptod and the parent say about ourselves.
 struct self {
 	bool has_id;
 	uint8_t id[ENDPOINT_ID_LEN];
@@ -80,6 +93,11 @@ struct self {
 	size_t n_addresses;
 	struct process_shown processes[PROCESSES_SHOWN_MAX];
 	size_t n_processes;
+	struct posture_shown posture[POSTURE_N];
+	size_t n_posture;
+	struct image_shown images[PROCESSES_SHOWN_MAX];
+	size_t n_images;
+	uint32_t announced; // POSTURE_V1_*
 };
 
 struct client_conn;
@@ -108,6 +126,7 @@ struct proxyd {
 	bool is_stopping;
 	int exit_status;
 	struct event stop_timer;
+	struct measure measure;
 };
 
 // Binds the listeners; fds of the channels are taken in any case.
@@ -136,8 +155,8 @@ void proxyd_unhold(struct proxyd *, size_t *held);
 extern const struct ipc_rule proxyd_rules[];
 extern const size_t proxyd_n_rules;
 
-ipc_handler handle_stop, handle_processes; // handle_parent.c
-ipc_handler handle_key_changed;		   // handle_cryptod.c
+ipc_handler handle_stop, handle_processes, handle_posture; // handle_parent.c
+ipc_handler handle_key_changed;				   // handle_cryptod.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
 

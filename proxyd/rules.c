@@ -21,6 +21,10 @@ const struct ipc_rule proxyd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = PROCESSES_BODY_MAX,
 	    .descriptor = &ipc__processes__descriptor,
 	    .handle = handle_processes },
+	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT),
+	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
+	    .descriptor = &ipc__posture__descriptor,
+	    .handle = handle_posture },
 
 	// cryptod
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),

@@ -139,6 +139,37 @@ put_processes(json_t *root, const struct proxyd *d)
 }
 
 static void
+put_posture(json_t *root, const struct proxyd *d)
+{
+	json_t *items = json_array(), *images = json_object();
+	uint32_t v1 = d->self.announced;
+
+	for (size_t i = 0; i < d->self.n_posture; i++) {
+		const struct posture_shown *p = &d->self.posture[i];
+
+		(void)json_array_append_new(items,
+		    json_pack("{s:s, s:s, s:s}", "name", p->name, "value",
+			tri_text(p->value), "source", p->source));
+	}
+	for (size_t i = 0; i < d->self.n_images; i++) {
+		const struct image_shown *image = &d->self.images[i];
+		char text[IMAGE_HASH_LEN * 2 + 1];
+
+		(void)sodium_bin2hex(
+		    text, sizeof(text), image->sha256, IMAGE_HASH_LEN);
+		set(images, image->name, json_string(text));
+	}
+	set(root, "posture", items);
+	set(root, "images", images);
+	set(root, "announced_posture",
+	    json_pack("{s:b, s:b, s:b, s:b}", "sip_enabled",
+		(v1 & POSTURE_V1_SIP_ENABLED) != 0, "rdma_disabled",
+		(v1 & POSTURE_V1_RDMA_DISABLED) != 0, "debugger_blocked",
+		(v1 & POSTURE_V1_DEBUGGER_BLOCKED) != 0, "core_dumps_disabled",
+		(v1 & POSTURE_V1_CORE_DUMPS_DISABLED) != 0));
+}
+
+static void
 put_counters(json_t *root, const struct proxyd *d)
 {
 	const struct counters *c = &d->counters;
@@ -259,6 +290,7 @@ status_answer(struct request *req)
 	put_self(root, req->d);
 	put_backends(root, req->d);
 	put_processes(root, req->d);
+	put_posture(root, req->d);
 	put_counters(root, req->d);
 	put_peers(root, req->d);
 	text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6));

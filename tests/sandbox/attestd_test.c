@@ -56,7 +56,7 @@ on_keys_request(
 #define FROM_BOTH (FROM(ROLE_SIGNER) | FROM(ROLE_VERIFIER))
 static const struct ipc_rule rules[] = {
 	{ IPC__TYPE__IPC_READY, .from = FROM_BOTH, .phases = IPC_SERVING,
-	    .max_body = 0, .descriptor = &ipc__ready__descriptor,
+	    .max_body = 128, .descriptor = &ipc__ready__descriptor,
 	    .handle = on_ready },
 	{ IPC__TYPE__IPC_KEYS_REQUEST, .from = FROM_BOTH,
 	    .phases = IPC_SERVING, .max_body = 0,

@@ -59,7 +59,7 @@ on_ready(
 	    .max_body = (max), .is_reply = true, .descriptor = &(desc) }
 static const struct ipc_rule rules[] = {
 	{ IPC__TYPE__IPC_READY, .from = FROM(ROLE_CRYPTOD),
-	    .phases = IPC_SERVING, .max_body = 34,
+	    .phases = IPC_SERVING, .max_body = 128,
 	    .descriptor = &ipc__ready__descriptor, .handle = on_ready },
 	REPLY(IPC_KEYS_REPLY, CRYPTOD_KEYS_REPLY_MAX,
 	    ipc__keys_reply__descriptor),

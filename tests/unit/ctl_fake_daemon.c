@@ -130,7 +130,25 @@ handle_processes(
 	return 0;
 }
 
+static int
+handle_posture(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__Posture *posture = (const Ipc__Posture *)msg;
+	char text[128];
+
+	(void)peer;
+	(void)frame;
+	(void)snprintf(text, sizeof(text), "posture %zu items %zu images",
+	    posture->n_items, posture->n_images);
+	note(text);
+	return 0;
+}
+
 static const struct ipc_rule rules[] = {
+	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT),
+	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
+	    .descriptor = &ipc__posture__descriptor, .handle = handle_posture },
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT), .phases = IPC_SERVING,
 	    .max_body = 0, .descriptor = &ipc__stop__descriptor,
 	    .handle = handle_stop },

@@ -195,6 +195,8 @@ five_daemons_become_one_ready_line(void **state)
 	    atoi(strstr(read_report("gossipd"), "\npid ") + 5));
 	expect_reported("proxyd", pid);
 	expect_reported("proxyd", "\nprocess meshllm ");
+	expect_reported("proxyd", " items 5 images\n");
+	expect_reported("gossipd", "\nposture 0 items 0 images\n");
 }
 
 static void
