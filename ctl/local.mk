@@ -4,6 +4,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/ask.c \
 	ctl/channels.c \
 	ctl/daemons.c ctl/daemons.h \
+	ctl/doctor.c ctl/doctor.h \
 	ctl/handle_ready.c \
 	ctl/http_get.c ctl/http_get.h \
 	ctl/measure.c \

@@ -2,11 +2,14 @@
 // users, network namespaces, and that a node works with all of it.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { chat, events, startBackend, startNode, startPair } from './lib.mjs'
+import {
+  chat, events, program, runCommand, startBackend, startNode, startPair, waitFor
+} from './lib.mjs'
 
 const isRoot = process.getuid() === 0
 const users = { crypto: 61001, attest: 61002, gossip: 61003, proxy: 61004 }
@@ -230,4 +233,64 @@ test('a guarded daemon can be stopped and goes on', async t => {
     await ask(node)
   }
   assert.equal((await node.stop()).code, 0)
+})
+
+const sha256 = file =>
+  createHash('sha256').update(fs.readFileSync(file)).digest('hex')
+
+test('the status has what was measured, and the programs that run', async t => {
+  const dir = openFolder(t)
+  const names = ['cryptod', 'attestd', 'gossipd', 'proxyd']
+  for (const name of names) {
+    fs.copyFileSync(program(`meshllm-${name}`), path.join(dir, `meshllm-${name}`))
+  }
+  const node = await startNode(t, { args: [`--daemon-dir=${dir}`] })
+  // What lies there now is not what runs.
+  const was = Object.fromEntries(names.map(name =>
+    [name, sha256(path.join(dir, `meshllm-${name}`))]))
+  for (const name of names) {
+    fs.rmSync(path.join(dir, `meshllm-${name}`))
+    fs.writeFileSync(path.join(dir, `meshllm-${name}`), 'something else')
+  }
+  const status = await waitFor('posture', async () => {
+    const s = await node.status()
+    return s.posture.length > 0 ? s : undefined
+  })
+  assert.deepEqual(status.images, {
+    cryptod: was.cryptod,
+    'attestd-signer': was.attestd,
+    'attestd-verifier': was.attestd,
+    gossipd: was.gossipd,
+    proxyd: was.proxyd
+  })
+  for (const item of status.posture) {
+    assert.match(item.value, /^(true|false|unknown)$/, item.name)
+    assert.notEqual(item.source, '', item.name)
+  }
+  const value = Object.fromEntries(status.posture.map(i => [i.name, i.value]))
+  for (const name of ['no-core-dumps', 'seccomp', 'guarded']) {
+    assert.equal(value[name], 'true', name)
+  }
+  assert.equal(status.announced_posture.core_dumps_disabled, true)
+  assert.equal(status.announced_posture.debugger_blocked,
+    value['ptrace-off'] === 'true')
+})
+
+test('doctor names every item, and a promise that cannot be kept', t => {
+  const none = runCommand(['doctor'])
+  const items = none.stdout.split('\nthis machine\n')[1]
+    .match(/^ {2}(true|false|unknown) +[a-z-]+ /gm)
+  assert.ok(items.length >= 30)
+  assert.match(none.stdout, /P2/)
+  assert.match(none.stdout, /P7/)
+  assert.equal(none.status, /BROKEN/.test(none.stdout) ? 1 : 0)
+  assert.equal(runCommand(['doctor', 'now']).status, 2)
+  if (!isRoot) return
+  const dir = openFolder(t)
+  const [file, ...args] = machine(dir, Object.keys(users))
+  const all = run(file, [...args, program('ctl/meshllm'), 'doctor'])
+  assert.match(all.stdout, /true +own-users/)
+  if (!/false +(secret-memory|guarded)/.test(all.stdout)) {
+    assert.equal(all.status, 0, all.stdout)
+  }
 })
