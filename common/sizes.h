@@ -11,6 +11,7 @@ enum {
 	INFERENCE_KEY_LEN = 32,	   // X25519 public key
 	REQUEST_KEY_LEN = 32,	   // crypto_box_beforenm
 	SIGNATURE_LEN = 64,	   // Ed25519
+	OWNER_ID_LEN = 32,	   // SHA-256 of the key of a node's owner
 	MODEL_NAME_MAX = 128,	   // longer names are not routed
 	PEER_MODELS_MAX = 256,	   // of one peer; the rest is not routed
 };

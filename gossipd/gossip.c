@@ -539,6 +539,8 @@ gossip_find_peer(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN],
 	ret->version = p->version;
 	ret->hostname = p->hostname;
 	ret->last_seen_ms = p->seen_ms;
+	ret->owner = p->owner;
+	memcpy(ret->owner_id, p->owner_id, OWNER_ID_LEN);
 	ret->has_posture = p->has_posture;
 	ret->posture = p->posture;
 	ret->evidence = p->evidence;

@@ -12,6 +12,7 @@
 #include "common/announcement.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
+#include "gossipd/ownership.h"
 #include "gossipd/quic.h" // struct quic_addr only
 
 enum {
@@ -73,6 +74,8 @@ struct gossip_peer {
 	const char *hostname;  // "" when not told
 	uint64_t last_seen_ms; // of the clock of the events; 0: never directly
 	// Of the node itself, or next to its own signed announcement:
+	enum ownership owner; // of its certificate; owner_id when signed
+	uint8_t owner_id[OWNER_ID_LEN];
 	bool has_posture;
 	uint32_t posture;	 // bits of node_codec.h
 	const uint8_t *evidence; // NULL: none

@@ -106,6 +106,8 @@ struct peer {
 	struct announcement opened;
 	uint8_t unsigned_key[INFERENCE_KEY_LEN];
 	uint32_t posture;
+	enum ownership owner; // of field 28, and whose it is
+	uint8_t owner_id[OWNER_ID_LEN];
 	struct quic_addr good; // an address where it was reached
 	char version[NODE_TEXT_MAX + 1];
 	char hostname[NODE_TEXT_MAX + 1];

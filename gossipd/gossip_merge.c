@@ -105,6 +105,23 @@ set_role(struct peer *p, const struct node_entry *e)
 	return changed;
 }
 
+// A certificate is its owner's word, whoever passes it on.
+static bool
+set_owner(struct gossip *g, struct peer *p, const struct node_entry *e)
+{
+	const ProtobufCBinaryData *cert = &e->message->owner_attestation;
+	size_t len = e->message->has_owner_attestation ? cert->len : 0;
+	uint8_t id[OWNER_ID_LEN] = { 0 };
+	enum ownership owner =
+	    ownership_verify(cert->data, len, p->id, gossip_unix_now(g), id);
+	bool changed =
+	    owner != p->owner || memcmp(id, p->owner_id, OWNER_ID_LEN) != 0;
+
+	p->owner = owner;
+	memcpy(p->owner_id, id, OWNER_ID_LEN);
+	return changed;
+}
+
 static bool
 set_common(struct gossip *g, struct peer *p, const struct node_entry *e)
 {
@@ -112,6 +129,7 @@ set_common(struct gossip *g, struct peer *p, const struct node_entry *e)
 
 	changed |= gossip_set_models(g, p, e);
 	changed |= gossip_set_texts(p, e);
+	changed |= set_owner(g, p, e);
 	gossip_set_rest(p, e);
 	return changed;
 }

@@ -93,6 +93,8 @@ publish_peer(struct gossipd *d, const uint8_t *id)
 	update.role = role_of(&peer);
 	update.dialect = dialect_of(&peer);
 	update.direct = peer.admitted;
+	update.owner = (Ipc__Owner)peer.owner;
+	update.owner_id = peer.owner_id;
 	update.announcement = peer.has_announcement ? peer.announcement : NULL;
 	update.unsigned_key = peer.has_unsigned_key ? peer.unsigned_key : NULL;
 	update.version = peer.version;

@@ -129,6 +129,11 @@ proxyd_peer_update_send(
 	msg.last_seen_ms = update->last_seen_ms;
 	msg.has_posture = true;
 	msg.posture = update->posture;
+	msg.has_owner = true;
+	msg.owner = update->owner;
+	msg.has_owner_id = update->owner == IPC__OWNER__OWNER_EXPIRED ||
+	    update->owner == IPC__OWNER__OWNER_VERIFIED;
+	msg.owner_id = bytes(update->owner_id, OWNER_ID_LEN);
 	msg.n_models = (uint32_t)n_models;
 	r = ipc_notify(peer, IPC__TYPE__IPC_PEER_UPDATE, &msg.base, -1);
 	return r < 0 ? r : send_models(peer, update, n_models);

@@ -40,6 +40,8 @@ struct proxyd_peer_update {
 	uint32_t rtt_us;	     // 0: not known
 	uint64_t last_seen_ms;	     // Unix; 0: never
 	uint32_t posture;	     // bits: gossipd/node_codec.h
+	Ipc__Owner owner;
+	const uint8_t *owner_id; // 32; looked at when signed
 	const struct proxyd_model *models;
 	size_t n_models; // PEER_MODELS_MAX at most are sent
 };

@@ -92,6 +92,10 @@ update_is_sane(const Ipc__PeerUpdate *msg)
 	    msg->role > IPC__PEER_ROLE__PEER_CLIENT ||
 	    msg->dialect > IPC__DIALECT__DIALECT_PLAIN)
 		return false;
+	if (msg->has_owner && msg->owner > IPC__OWNER__OWNER_VERIFIED)
+		return false;
+	if (msg->has_owner_id && msg->owner_id.len != OWNER_ID_LEN)
+		return false;
 	return !msg->has_unsigned_key ||
 	    msg->unsigned_key.len == INFERENCE_KEY_LEN;
 }
@@ -140,6 +144,9 @@ take_fields(struct peer *peer, const Ipc__PeerUpdate *msg)
 	peer->rtt_us = msg->has_rtt_us ? msg->rtt_us : 0;
 	peer->last_seen_ms = msg->has_last_seen_ms ? msg->last_seen_ms : 0;
 	peer->posture = msg->has_posture ? msg->posture : 0;
+	peer->owner = msg->has_owner ? msg->owner : IPC__OWNER__OWNER_NONE;
+	if (msg->has_owner_id)
+		memcpy(peer->owner_id, msg->owner_id.data, OWNER_ID_LEN);
 	if (msg->has_unsigned_key &&
 	    announcement_key_is_usable(msg->unsigned_key.data)) {
 		peer->has_unsigned = true;

@@ -56,6 +56,8 @@ struct peer {
 	uint32_t rtt_us;
 	uint64_t last_seen_ms;
 	uint32_t posture;
+	Ipc__Owner owner;
+	uint8_t owner_id[OWNER_ID_LEN]; // EXPIRED and VERIFIED only
 	bool has_proven;
 	struct announcement proven;
 	bool has_unsigned;

@@ -219,6 +219,29 @@ attestation_of(const struct peer *peer, const uint8_t *key, uint64_t now)
 	    level_name(peer_level_now(peer, key, now)), "reason", reason);
 }
 
+// The owner's certificate of the existing network: shown, never decided by.
+static json_t *
+describe_owner(const struct peer *peer)
+{
+	static const char *const names[] = {
+		[IPC__OWNER__OWNER_NONE] = "unsigned",
+		[IPC__OWNER__OWNER_UNSUPPORTED_PROTOCOL] =
+		    "unsupported_protocol",
+		[IPC__OWNER__OWNER_MISMATCHED_NODE_ID] = "mismatched_node_id",
+		[IPC__OWNER__OWNER_INVALID_SIGNATURE] = "invalid_signature",
+		[IPC__OWNER__OWNER_EXPIRED] = "expired",
+		[IPC__OWNER__OWNER_VERIFIED] = "verified",
+	};
+	bool is_signed = peer->owner == IPC__OWNER__OWNER_EXPIRED ||
+	    peer->owner == IPC__OWNER__OWNER_VERIFIED;
+	json_t *owner = json_object();
+
+	set(owner, "status", json_string(names[peer->owner]));
+	set(owner, "id",
+	    is_signed ? id_text(peer->owner_id, false) : json_null());
+	return owner;
+}
+
 static json_t *
 describe_peer(const struct peer *peer, uint64_t now)
 {
@@ -258,6 +281,7 @@ describe_peer(const struct peer *peer, uint64_t now)
 	    peer->rtt_us == 0 ? json_null()
 			      : json_real((double)peer->rtt_us / 1000));
 	set(json, "encryption", json_string(encryption[key]));
+	set(json, "owner", describe_owner(peer));
 	set(json, "attestation",
 	    attestation_of(peer, key == PEER_KEY_PROVEN ? bytes : NULL, now));
 	set(json, "dialect", json_string(dialects[peer->dialect]));

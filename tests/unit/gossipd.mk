@@ -3,7 +3,7 @@
 if HAVE_CMOCKA
 GOSSIP_TESTS = tests/unit/node_codec_test tests/unit/token_test \
 	tests/unit/gossip_test tests/unit/gossip_life_test \
-	tests/unit/gossip_sim_test
+	tests/unit/gossip_sim_test tests/unit/ownership_test
 check_PROGRAMS += $(GOSSIP_TESTS)
 TESTS += $(GOSSIP_TESTS)
 GOSSIP_TEST_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
@@ -14,6 +14,10 @@ tests_unit_node_codec_test_SOURCES = tests/unit/node_codec_test.c \
 	$(GOSSIP_TEST_SUPPORT)
 tests_unit_node_codec_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_node_codec_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_ownership_test_SOURCES = tests/unit/ownership_test.c \
+	$(GOSSIP_TEST_SUPPORT)
+tests_unit_ownership_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_ownership_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_gossip_sim_test_SOURCES = tests/unit/gossip_sim_test.c \
 	tests/unit/gossip_sim.c tests/unit/gossip_sim.h \
 	$(GOSSIP_TEST_SUPPORT)
