@@ -43,9 +43,11 @@ put(char *cell, const char *text)
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		// The end is kept free for the mark of a cut.
+		// The end is kept free for the mark of a cut: one mark, also
+		// when more is put into a cell that is full.
 		if (len + 8 > CELL_MAX) {
-			memcpy(cell + len, "...", 4);
+			if (memcmp(cell + len - 3, "...", 3) != 0)
+				memcpy(cell + len, "...", 4);
 			return;
 		}
 		if (c >= 0x20 && c < 0x7f && c != '\\') {

@@ -223,6 +223,39 @@ parse_status(const char *text)
 	return status;
 }
 
+// Peers choose how many models they name, and how they are called.
+static void
+a_list_that_is_too_long_is_cut_once(void **state)
+{
+	json_t *status = parse_status(status_text);
+	json_t *peer = json_array_get(json_object_get(status, "peers"), 0);
+	json_t *models = json_array();
+	char *text = NULL, *cut;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	for (int i = 0; i < 256; i++)
+		assert_int_equal(
+		    json_array_append_new(models, json_string("a/b")), 0);
+	assert_int_equal(json_object_set(status, "models", models), 0);
+	assert_int_equal(json_object_set_new(peer, "models", models), 0);
+	status_print(f, status, 61 * 1000);
+	assert_int_equal(fclose(f), 0);
+	cut = strstr(text, "...\n"); // of the node itself
+	assert_non_null(cut);
+	assert_true(cut[-1] != '.');
+	cut = strstr(cut + 4, "...  "); // of the peer
+	assert_non_null(cut);
+	assert_true(cut[-1] != '.');
+	for (const char *line = text; *line != '\0'; line++) {
+		assert_true(strcspn(line, "\n") < 200);
+		line += strcspn(line, "\n");
+	}
+	free(text);
+	json_decref(status);
+}
+
 static void
 the_status_is_printed_with_foreign_text_escaped(void **state)
 {
@@ -280,6 +313,7 @@ main(void)
 		cmocka_unit_test(every_other_answer_is_refused),
 		cmocka_unit_test(
 		    the_status_is_printed_with_foreign_text_escaped),
+		cmocka_unit_test(a_list_that_is_too_long_is_cut_once),
 		cmocka_unit_test(what_is_no_status_is_refused),
 	};
 
