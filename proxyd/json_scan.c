@@ -254,8 +254,6 @@ step_string(struct json_scan *s, uint8_t c)
 	if (c == '\\') {
 		if (s->is_key && s->depth == 1)
 			return refuse(s, "Escape in a top-level key");
-		if (is_model_value(s))
-			return refuse(s, "Escape in the model name");
 		s->state = S_ESCAPE;
 		return true;
 	}
@@ -281,6 +279,35 @@ step_character(struct json_scan *s, uint8_t c)
 	return keep(s, &c, 1);
 }
 
+// An escaped character of the model's name.  Clients escape '/' (PHP) and
+// what is not ASCII (Python); a control character has no business there.
+static bool
+keep_escaped(struct json_scan *s, uint32_t c)
+{
+	uint8_t text[4];
+	size_t n = 0;
+
+	if (!is_model_value(s))
+		return true;
+	if (c < 0x20 || c == 0x7f)
+		return refuse(s, "Control character in the model name");
+	if (c < 0x80) {
+		text[n++] = (uint8_t)c;
+	} else if (c < 0x800) {
+		text[n++] = (uint8_t)(0xc0 | c >> 6);
+	} else if (c < 0x10000) {
+		text[n++] = (uint8_t)(0xe0 | c >> 12);
+		text[n++] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+	} else {
+		text[n++] = (uint8_t)(0xf0 | c >> 18);
+		text[n++] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
+		text[n++] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
+	}
+	if (c >= 0x80)
+		text[n++] = (uint8_t)(0x80 | (c & 0x3f));
+	return keep(s, text, n);
+}
+
 static bool
 step_escape(struct json_scan *s, uint8_t c)
 {
@@ -291,20 +318,29 @@ step_escape(struct json_scan *s, uint8_t c)
 		return true;
 	}
 	s->state = S_STRING;
-	return c != '\0' && strchr("\"\\/bfnrt", c) != NULL;
+	if (c == '"' || c == '\\' || c == '/')
+		return keep_escaped(s, c);
+	return c != '\0' && strchr("bfnrt", c) != NULL && keep_escaped(s, '\n');
 }
 
 static bool
 end_unit(struct json_scan *s)
 {
-	bool high = s->unit >= 0xd800 && s->unit <= 0xdbff;
-	bool low = s->unit >= 0xdc00 && s->unit <= 0xdfff;
+	uint32_t c = s->unit;
+	bool high = c >= 0xd800 && c <= 0xdbff;
+	bool low = c >= 0xdc00 && c <= 0xdfff;
 
-	if (s->unit == 0 || low != s->is_second)
+	if (c == 0 || low != s->is_second)
 		return false;
 	s->is_second = false;
 	s->state = high ? S_SECOND : S_STRING;
-	return true;
+	if (high) {
+		s->first_unit = c;
+		return true;
+	}
+	if (low)
+		c = 0x10000 + ((s->first_unit & 0x3ff) << 10 | (c & 0x3ff));
+	return keep_escaped(s, c);
 }
 
 static bool

@@ -4,7 +4,7 @@
 // Checked: UTF-8, escapes, surrogate pairs, numbers, depth, one object,
 // nothing behind it.  Refused although it is JSON, since two readers could
 // understand it differently: "model" or "stream" twice, escapes in a top-level
-// key or in the model's name, \u0000 anywhere.
+// key, escaped control characters in the model's name, \u0000 anywhere.
 #ifndef PROXYD_JSON_SCAN_H
 #define PROXYD_JSON_SCAN_H
 
@@ -32,8 +32,9 @@ struct json_scan {
 	uint64_t in_array;   // one bit a level
 	size_t key_len;	     // of a top-level key, at most sizeof(key_text)
 	char key_text[8];
-	uint32_t unit; // \u escape so far, its digits above
-	uint8_t depth; // open brackets
+	uint32_t unit;	     // \u escape so far, its digits above
+	uint32_t first_unit; // the high surrogate before it
+	uint8_t depth;	     // open brackets
 	uint8_t state;
 	uint8_t routed;	  // which key the next top-level value belongs to
 	uint8_t left;	  // bytes of a character, or digits of an escape
