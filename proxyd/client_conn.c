@@ -275,14 +275,22 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 		conn_close(c);
 }
 
+// Not with clients of HTTP/1.0, which would have to be told that they may stay,
+// nor after HEAD: who asked for no body must not take it for the next answer.
+static bool
+may_stay(const struct client_conn *c, const struct http_request *request)
+{
+	return request->keep_alive && request->minor == 1 &&
+	    !slice_is(request->method, "HEAD") && !c->d->is_stopping;
+}
+
 static void
 take_request(struct client_conn *c, const struct http_request *request)
 {
 	struct route route;
 
 	c->is_http10 = request->minor == 0;
-	c->keep_alive =
-	    request->keep_alive && !has_body(request) && !c->d->is_stopping;
+	c->keep_alive = may_stay(c, request) && !has_body(request);
 	if (check_caller(c, request) < 0)
 		return;
 	route = route_find(c->listener->door, request);
@@ -294,7 +302,7 @@ take_request(struct client_conn *c, const struct http_request *request)
 		refuse(c, 404, "not_found", "there is nothing at this path");
 		return;
 	}
-	c->keep_alive = request->keep_alive && !c->d->is_stopping;
+	c->keep_alive = may_stay(c, request);
 	if (endpoint_has_body(route.endpoint))
 		begin_post(c, route.endpoint, request);
 	else

@@ -194,6 +194,18 @@ describe('malformed HTTP', () => {
     assert.ok(text.indexOf('number 1') < text.indexOf('number 2'))
   })
 
+  test('who speaks HTTP/1.0, or asks for a head, is not kept', async () => {
+    const old = post([length, 'Connection: keep-alive'])
+      .replace('HTTP/1.1', 'HTTP/1.0')
+    const head = 'HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    for (const [request, answer] of [
+      [old, /^HTTP\/1\.1 200[^]*\r\nConnection: close\r\n/],
+      [head, /^HTTP\/1\.1 405[^]*\r\nConnection: close\r\n/]]) {
+      const { text } = await raw(client.ready.api, request)
+      assert.match(text, answer)
+    }
+  })
+
   test('a request byte by byte', async () => {
     const bytes = post([length, 'Connection: close'])
     const socket = net.connect(Number(client.ready.api.split(':')[1]))
