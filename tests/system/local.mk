@@ -3,6 +3,7 @@
 EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/package-lock.json tests/system/.npmrc \
 	tests/system/lib.mjs tests/system/custody.test.mjs \
+	tests/system/custody-memory.test.mjs \
 	tests/system/foreign.mjs tests/system/http.mjs \
 	tests/system/processes.mjs tests/system/capture.py \
 	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \

@@ -12,3 +12,13 @@ tests_tools_meshllm_demo_backend_LDADD = $(EVENT_LIBS)
 EXTRA_DIST += tests/tools/README.md
 dist_check_SCRIPTS += tests/tools/backend_test
 TESTS += tests/tools/backend_test
+# What the search for secrets needs.
+noinst_PROGRAMS += tests/tools/meshllm-memory-search \
+	tests/tools/without-memfd-secret
+tests_tools_meshllm_memory_search_SOURCES = tests/tools/memory_search.c
+tests_tools_meshllm_memory_search_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
+tests_tools_meshllm_memory_search_LDADD = $(SODIUM_LIBS)
+tests_tools_without_memfd_secret_SOURCES = \
+	tests/tools/without_memfd_secret.c
+tests_tools_without_memfd_secret_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
+tests_tools_without_memfd_secret_LDADD = $(SECCOMP_LIBS)
