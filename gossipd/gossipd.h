@@ -28,7 +28,9 @@ enum {
 	GOSSIPD_LISTEN_MAX = 2,
 	GOSSIPD_ADDRESSES_MAX = 16,  // that we announce
 	TUNNEL_PENDING_MAX = 256,    // waiting for one connection to come up
-	TUNNELS_PER_PEER_MAX = 1024, // that one peer may have open to us
+	// That one peer may have open to us; of the 1024 streams that QUIC
+	// grants it some are left for gossip.
+	TUNNELS_PER_PEER_MAX = 1008,
 	CONTROL_PER_PEER_MAX = 32,   // its control streams at once
 	CONTROL_BYTES_MAX = 64 * 1024 * 1024, // of all frames being read
 	CONTROL_DEADLINE_MS = 15 * 1000, // for a type byte, a frame, an answer
