@@ -1,19 +1,89 @@
-// Strict base64 around OpenSSL's fast but lax block functions.
+// Strict base64: sixteen characters at a time, and the end of a text through
+// OpenSSL's lax block functions.
 //
 // The text comes from a peer and is trusted with nothing: EVP_DecodeBlock
 // takes white space at both ends, '=' anywhere and stray bits, so all of that
 // is looked at here.  It must never write beyond the exact decoded length.
 #include "proxyd/b64.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 
 enum {
+	BLOCK_CHARS = 16,
+	BLOCK_BYTES = 12,
 	ENCODE_PIECE = 3 * 4096,
 	DECODE_PIECE = 4 * 1024,
+	// The lanes below are in this order in memory.
+	HAS_BLOCKS = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 };
+
+// Vectors of gcc and clang, on any machine; no instructions of our choice.
+typedef int8_t v16 __attribute__((vector_size(BLOCK_CHARS)));
+typedef uint32_t v4 __attribute__((vector_size(BLOCK_CHARS)));
+
+static inline uint32_t
+get_group(const uint8_t *bytes)
+{
+	uint32_t group;
+
+	memcpy(&group, bytes, sizeof(group));
+	return be32toh(group);
+}
+
+// Reads one byte more than it encodes.
+static void
+encode_block(uint8_t *ret, const uint8_t *bytes)
+{
+	// Not by way of memory: a wide load waits for narrow stores.
+	v4 x = { get_group(bytes), get_group(bytes + 3), get_group(bytes + 6),
+		get_group(bytes + 9) };
+	v16 c, low, high;
+
+	x = (x >> 26) | ((x >> 12) & 0x3f00) | ((x << 2) & 0x3f0000) |
+	    ((x << 16) & 0x3f000000);
+	c = (v16)x;
+	low = ((c < 26) & 'A') | (((c >= 26) & (c < 52)) & ('a' - 26));
+	high = (((c >= 52) & (c < 62)) & ('0' - 52)) |
+	    ((c == 62) & ('+' - 62)) | ((c == 63) & ('/' - 63));
+	c += low | high;
+	memcpy(ret, &c, sizeof(c));
+}
+
+// Writes one byte more than it decodes.  False: a character that is none.
+static bool
+decode_block(uint8_t *ret, const uint8_t *text)
+{
+	v16 c, upper, lower, digit, plus, slash;
+	uint64_t valid[2];
+	uint32_t group;
+	v4 x;
+
+	memcpy(&c, text, sizeof(c));
+	upper = (c >= 'A') & (c <= 'Z');
+	lower = (c >= 'a') & (c <= 'z');
+	digit = (c >= '0') & (c <= '9');
+	plus = c == '+';
+	slash = c == '/';
+	c += (upper & -'A') | (lower & (26 - 'a')) | (digit & (52 - '0')) |
+	    (plus & (62 - '+')) | (slash & (63 - '/'));
+	upper |= lower | digit | plus | slash;
+	memcpy(valid, &upper, sizeof(valid));
+	if ((valid[0] & valid[1]) != UINT64_MAX)
+		return false;
+	x = (v4)c;
+	x = (x << 26) | ((x & 0x3f00) << 12) | ((x >> 2) & 0xfc000) |
+	    ((x >> 16) & 0x3f00);
+	for (size_t i = 0; i < 4; i++) {
+		group = htobe32(x[i]);
+		memcpy(ret + 3 * i, &group, sizeof(group));
+	}
+	return true;
+}
 
 void
 b64_encode(uint8_t *ret, const uint8_t *bytes, size_t n)
@@ -21,6 +91,11 @@ b64_encode(uint8_t *ret, const uint8_t *bytes, size_t n)
 	uint8_t last[5]; // EVP_EncodeBlock writes a NUL as well
 	size_t now;
 
+	for (; HAS_BLOCKS && n > BLOCK_BYTES; n -= BLOCK_BYTES) {
+		encode_block(ret, bytes);
+		ret += BLOCK_CHARS;
+		bytes += BLOCK_BYTES;
+	}
 	// That NUL is overwritten by what follows it, except by the end.
 	while (n > 3) {
 		now = n - 1 < ENCODE_PIECE ? (n - 1) / 3 * 3 : ENCODE_PIECE;
@@ -61,10 +136,18 @@ b64_decode(uint8_t *ret, const uint8_t *text, size_t len, size_t *ret_len)
 		*ret_len = 0;
 		return 0;
 	}
-	if (memchr(text, '=', len - padding) != NULL)
-		return -EILSEQ;
 	*ret_len = left = b64_decoded_len(text, len);
 	memcpy(last, text + len - 4, 4); // decoding in place overwrites it
+	// Not the last one: what follows overwrites its byte too many.
+	for (; HAS_BLOCKS && len > BLOCK_CHARS; len -= BLOCK_CHARS) {
+		if (!decode_block(ret, text))
+			return -EILSEQ;
+		ret += BLOCK_BYTES;
+		left -= BLOCK_BYTES;
+		text += BLOCK_CHARS;
+	}
+	if (memchr(text, '=', len - padding) != NULL)
+		return -EILSEQ;
 	// Through a small block: that EVP_DecodeBlock works in place is true
 	// today, but promised nowhere.
 	for (; len > 0; len -= now, text += now) {

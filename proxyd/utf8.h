@@ -54,23 +54,27 @@ utf8_char_len(const uint8_t *at, size_t len)
 	return n;
 }
 
+// A vector of gcc and clang, on any machine.
+typedef int8_t json_v16 __attribute__((vector_size(16)));
+
 // How many bytes at the front stand for themselves in a JSON string: ASCII
-// but control bytes, '"' and '\'.  Eight at a time, for long prompts.
+// but control bytes, '"' and '\'.  Many at a time, for long prompts.
 static inline size_t
 json_plain_run(const uint8_t *at, size_t len)
 {
-	const uint64_t ones = 0x0101010101010101u, tops = ones * 0x80;
+	json_v16 v[4], plain;
+	uint64_t halves[2];
 	size_t n = 0;
-	uint64_t w, quote, slash;
 
-	for (; len - n >= sizeof(w); n += sizeof(w)) {
-		memcpy(&w, at + n, sizeof(w));
-		quote = w ^ ones * '"';
-		slash = w ^ ones * '\\';
-		// A byte below 0x20, equal to one of the two, or above 0x7f
-		// leaves its top bit; a false alarm only ends the fast part.
-		if ((((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) &
-			tops) != 0)
+	for (; len - n >= sizeof(v); n += sizeof(v)) {
+		memcpy(v, at + n, sizeof(v));
+		plain = v[0] == v[0];
+		// Signed: what is above 0x7f is below zero.
+		for (size_t i = 0; i < 4; i++)
+			plain &=
+			    (v[i] >= 0x20) & (v[i] != '"') & (v[i] != '\\');
+		memcpy(halves, &plain, sizeof(halves));
+		if ((halves[0] & halves[1]) != UINT64_MAX)
 			break;
 	}
 	while (n < len && at[n] >= 0x20 && at[n] < 0x80 && at[n] != '"' &&
