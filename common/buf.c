@@ -16,6 +16,7 @@ enum {
 	BUF_FIRST_SIZE = 4096,
 	BUF_MAPPED_FROM = 64 * 1024, // below, malloc is faster than mmap
 	BUF_PAGE = 4096,
+	BUF_HUGE_FROM = 4 * 1024 * 1024,
 };
 
 void
@@ -55,6 +56,15 @@ next_size(const struct buf *b, size_t needed)
 	return size < most ? size : most;
 }
 
+// One fault for 2 MiB instead of 512, which otherwise cost more than the
+// copying.  Where the kernel has no such pages it is as it was.
+static void
+ask_for_huge_pages(void *base, size_t size)
+{
+	if (size >= BUF_HUGE_FROM)
+		(void)madvise(base, size, MADV_HUGEPAGE);
+}
+
 static void *
 map_pages(size_t size)
 {
@@ -65,6 +75,7 @@ map_pages(size_t size)
 		return NULL;
 	// Cores are off anyway; a kernel without it is no reason to fail.
 	(void)madvise(base, size, MADV_DONTDUMP);
+	ask_for_huge_pages(base, size);
 	return base;
 }
 
@@ -78,6 +89,7 @@ grow_mapped(struct buf *b, size_t size)
 		return -ENOMEM;
 	b->base = base;
 	b->size = size;
+	ask_for_huge_pages(base, size);
 	return 0;
 }
 
