@@ -346,10 +346,13 @@ describe('a hostile peer', () => {
     const before = { rss: rssKib(pid), fds: descriptors(pid) }
     const held = await rawStreams(other, { to: host.ready.id, type: 4,
       count: 10000, open_timeout_ms: 1500, wait_ms: 500 })
+    // Either it gets no credit for more, or what is too much is reset.
     assert.ok(held.blocked || held.opened === 10000)
     assert.ok(held.open <= 1024, `${held.open} streams are open at once`)
-    await host.waitLog(new RegExp(
-      `stream-refused peer=${other.id.slice(0, 10)} type=4`))
+    if (!held.blocked) {
+      await host.waitLog(new RegExp(
+        `stream-refused peer=${other.id.slice(0, 10)} type=4`))
+    }
     await nothingLost()
     assert.ok(rssKib(pid) - before.rss < 64 << 10)
     assert.ok(host.log.filter(l => /stream-refused/.test(l)).length < 100,
