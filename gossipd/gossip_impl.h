@@ -20,6 +20,7 @@ enum {
 	JOIN_DEADLINE = 15 * SECOND,
 	JOIN_RETRY = 5 * SECOND,
 	JOIN_AGAIN = 60 * SECOND,
+	JOIN_SOON = 1 * SECOND, // after a loss, then twice as long each time
 	GOSSIP_DEADLINE = 10 * SECOND,
 	VERIFY_DIAL_DEADLINE = 8 * SECOND,
 	PROBE_DEADLINE = 5 * SECOND,
@@ -146,6 +147,7 @@ struct join {
 	bool armed, active;
 	unsigned tries;
 	uint64_t next_ms;
+	uint64_t pause_ms; // between tries after a loss; 0: none of these
 };
 
 // A queued action; frames are built when it is taken out.
@@ -282,6 +284,8 @@ size_t gossip_dials_count(const struct gossip *, unsigned flags);
 void gossip_schedule(struct gossip *);
 void gossip_tell_news(struct gossip *);
 struct join *gossip_join_find(
+    struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
+void gossip_join_soon(
     struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN]);
 void gossip_join_ended(
     struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN], bool ok);

@@ -30,13 +30,44 @@ join_succeeded(struct gossip *g, struct join *j)
 {
 	j->armed = false;
 	j->tries = 0;
+	j->pause_ms = 0;
 	if (!g->joined_once)
 		first_round_over(g);
+}
+
+// A node that we joined and have lost may be starting again.
+void
+gossip_join_soon(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
+{
+	struct join *j = gossip_join_find(g, id);
+
+	if (j == NULL || j->active || !g->joined_once)
+		return;
+	j->armed = true;
+	j->pause_ms = JOIN_SOON;
+	j->next_ms = g->now + j->pause_ms;
+}
+
+// Later and later, up to the minute of the existing network.
+static void
+join_later(struct gossip *g, struct join *j)
+{
+	j->pause_ms *= 2;
+	if (j->pause_ms == 0 || j->pause_ms >= JOIN_AGAIN) {
+		j->pause_ms = 0;
+		j->armed = false;
+		return;
+	}
+	j->next_ms = g->now + j->pause_ms;
 }
 
 static void
 join_failed(struct gossip *g, struct join *j)
 {
+	if (j->pause_ms != 0) {
+		join_later(g, j);
+		return;
+	}
 	if (j->tries == 0) {
 		j->tries = 1;
 		j->next_ms = g->now + JOIN_RETRY;

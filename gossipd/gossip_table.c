@@ -298,6 +298,7 @@ gossip_peer_remove(struct gossip *g, struct peer *p)
 	g->peers[p->index]->index = p->index;
 	forget_introducer(g, p);
 	gossip_push_id(g, GOSSIP_PEER_GONE, p->id);
+	gossip_join_soon(g, p->id);
 	gossip_free_fields(g, p);
 	free(p);
 	g->generation++;

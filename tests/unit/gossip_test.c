@@ -122,6 +122,34 @@ a_token_given_later_is_tried_at_once(void **state)
 	assert_non_null(test_rig_find(&rig, GOSSIP_DIAL, bob.id));
 }
 
+static void
+a_joined_node_that_was_lost_is_dialled_soon_then_less_often(void **state)
+{
+	(void)state;
+	join(&alice, "192.0.2.7:1");
+	test_rig_up(&rig, &alice, true);
+	answer(&alice);
+	gossip_on_conn_down(rig.g, rig.now, alice.id);
+	test_rig_drain(&rig);
+	gossip_on_dial_failed(rig.g, rig.now, alice.id);
+	test_rig_drain(&rig);
+	assert_non_null(test_rig_find(&rig, GOSSIP_PEER_GONE, alice.id));
+	for (unsigned pause = 1; pause <= 32; pause *= 2) {
+		test_rig_clear(&rig);
+		test_rig_tick(&rig, pause * 1000 - 500);
+		assert_int_equal(test_rig_count(&rig, GOSSIP_DIAL), 0);
+		test_rig_tick(&rig, 500);
+		assert_int_equal(test_rig_count(&rig, GOSSIP_DIAL), 1);
+		gossip_on_dial_failed(rig.g, rig.now, alice.id);
+	}
+	test_rig_clear(&rig);
+	test_rig_tick(&rig, 60000);
+	assert_int_equal(test_rig_count(&rig, GOSSIP_DIAL), 1);
+	test_rig_up(&rig, &alice, true);
+	answer(&alice);
+	assert_true(gossip_is_admitted(rig.g, alice.id));
+}
+
 // ---- exchange and admission
 
 static void
@@ -421,6 +449,8 @@ main(void)
 		TEST(a_joiner_adopts_the_first_mesh_id_it_hears),
 		TEST(tokens_are_tried_in_order_each_twice),
 		TEST(a_join_that_nobody_reports_about_ends_by_itself),
+		TEST(
+		    a_joined_node_that_was_lost_is_dialled_soon_then_less_often),
 		TEST(the_own_token_and_a_damaged_one_do_no_harm),
 		TEST(a_token_given_later_is_tried_at_once),
 		TEST(the_dialler_gossips_first_the_acceptor_waits),
