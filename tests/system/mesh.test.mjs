@@ -439,7 +439,7 @@ describe('what dies', { concurrency: true }, () => {
       stateDir: host.stateDir, mesh: host.ready.mesh, api: host.ready.api })
     assert.equal(again.ready.id, host.ready.id)
     assertBroken(await answer)
-    await waitServes(client, 'echo', { ms: 60000 })
+    await waitServes(client, 'echo', { ms: 20000 })
     assert.equal((await chat(client, WORDS)).headers['x-meshllm-encrypted'],
       'sealed')
   })
