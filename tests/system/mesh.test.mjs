@@ -1,6 +1,9 @@
 // Nodes that talk to each other, seen through the real OpenAI client.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { before, describe, test } from 'node:test'
 import OpenAI from 'openai'
 import { ask, assertBroken, assertFailed, assertRefused, assertServes, chat,
@@ -533,10 +536,13 @@ describe('a node alone', () => {
   })
 
   test('keeps its identity, not its inference key', async t => {
-    const first = await startNode(t, { keep: true })
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'meshllm-state-'))
+    t.after(() => fs.rmSync(dir, { recursive: true }))
+    const stateDir = path.join(dir, 'state')
+    const first = await startNode(t, { stateDir })
     const { inference_key: key } = await first.status()
     await first.stop()
-    const second = await startNode(t, { stateDir: first.stateDir })
+    const second = await startNode(t, { stateDir })
     assert.equal(second.ready.id, first.ready.id)
     assert.notEqual((await second.status()).inference_key, key)
     const body = chatBody(WORDS)
