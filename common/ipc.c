@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "common/build_id.h"
+#include "common/loop.h"
 #include "common/process.h"
 
 struct arena {
@@ -486,6 +487,10 @@ peer_watch(struct ipc_peer *peer)
 	    event_new(base, peer->fd, EV_WRITE | EV_PERSIST, on_writable, peer);
 	if (peer->read_event == NULL || peer->write_event == NULL)
 		return -ENOMEM;
+	// The parent tells all to stop: none shall first take the siblings that
+	// were faster for dead.
+	if (peer->config.role == ROLE_PARENT)
+		(void)event_priority_set(peer->read_event, LOOP_FIRST);
 	return event_add(peer->read_event, NULL) == -1 ? -ENOMEM : 0;
 }
 

@@ -8,7 +8,8 @@
 
 enum {
 	LOOP_PRIORITIES = 3, // 0 first; events start at 1
-	LOOP_WHEN_IDLE = 2,  // for event_priority_set
+	LOOP_FIRST = 0,	     // for event_priority_set
+	LOOP_WHEN_IDLE = 2,
 };
 
 // epoll, whatever the environment says: the sandbox knows no other.

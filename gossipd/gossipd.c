@@ -184,8 +184,11 @@ static int
 parse_addresses(const struct option_list *list, const char *what,
     struct quic_addr *ret, size_t max, size_t *ret_n)
 {
-	if (list->n > max)
+	if (list->n > max) {
+		LOG(LOG_ERROR, "too-many-addresses", F("option", what),
+		    F("count", (uint64_t)list->n), F("max", (uint64_t)max));
 		return -E2BIG;
+	}
 	for (size_t i = 0; i < list->n; i++) {
 		int r = addr_parse(list->values[i], &ret[i]);
 
@@ -304,7 +307,7 @@ join_all(struct gossipd *d)
 		r = gossip_join(d->gossip, clock_mono_ms(),
 		    d->options.join.values[i], &reason);
 		if (r < 0) {
-			LOG(LOG_ERROR, "bad-token",
+			LOG(LOG_ERROR, "bad-token", F("option", "join"),
 			    F("number", (uint64_t)i + 1), F("reason", reason));
 			return r;
 		}

@@ -312,8 +312,8 @@ connect_probe(struct probe *p, bool must_be_new)
 	stream_read_start(&p->conn->stream,
 	    event_base_init_common_timeout(p->backend->d->base, &timeout));
 	r = stream_send(&p->conn->stream, p->request, p->request_len);
-	// A broken connection shows when it is read.
-	return r == -ENOMEM ? r : 0;
+	// One that was kept may have broken, which shows when it is read.
+	return r == -ENOMEM || !p->is_reused ? r : 0;
 }
 
 static void
