@@ -76,7 +76,7 @@ read_options(int argc, char **argv, struct settings *s)
 		r = check_settings(s, error, sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "meshllm-attestd: %s\n", error);
-		exit(EXIT_FAILURE);
+		exit(2);
 	}
 }
 
@@ -100,7 +100,7 @@ main(int argc, char **argv)
 	log_open(role->name);
 	if (process_take_channels(role->n_channels, &channels) < 0) {
 		process_explain_alone("meshllm-attestd", siblings);
-		return EXIT_FAILURE;
+		return 2;
 	}
 	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)

@@ -22,7 +22,7 @@ struct settings {
 static const struct option options[] = {
 	{ "state-dir", "cryptod", "DIR", "where the node's identity is kept",
 	    OPTION_STRING, offsetof(struct settings, state_dir) },
-	{ "rotate-seconds", "cryptod", "N", "age of an inference key",
+	{ "rotate-seconds", "cryptod", "N", "age of an inference key, 60 to 604800",
 	    OPTION_UINT, offsetof(struct settings, rotate_seconds),
 	    CRYPTOD_ROTATE_SECONDS_MIN, CRYPTOD_ROTATE_SECONDS_MAX },
 	{ "log-level", "cryptod", "LEVEL", "error, warning, info or debug",
@@ -59,7 +59,7 @@ read_options(int argc, char **argv, struct settings *s)
 	}
 	if (r < 0) {
 		(void)fprintf(stderr, "meshllm-cryptod: %s\n", error);
-		exit(EXIT_FAILURE);
+		exit(2);
 	}
 }
 
@@ -101,7 +101,7 @@ main(int argc, char **argv)
 	read_options(argc, argv, &settings);
 	if (process_take_channels(cryptod_n_channels, &channels) < 0) {
 		process_explain_alone("meshllm-cryptod", siblings);
-		return EXIT_FAILURE;
+		return 2;
 	}
 	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)

@@ -36,11 +36,11 @@ prepare_libraries(void)
 }
 
 static void
-complain_and_exit(const char *error)
+complain_and_exit(const char *error, int status)
 {
 	LOG(LOG_ERROR, "fatal", F("error", error));
 	(void)fprintf(stderr, "meshllm-proxyd: %s\n", error);
-	exit(EXIT_FAILURE);
+	exit(status);
 }
 
 int
@@ -64,7 +64,7 @@ main(int argc, char *argv[])
 	if ((r = config_read(&config, argc, argv, error)) == 1)
 		return EXIT_SUCCESS;
 	if (r < 0)
-		complain_and_exit(error);
+		complain_and_exit(error, 2);
 	if (process_take_channels(CHANNELS, &channels) < 0) {
 		process_explain_alone("meshllm-proxyd", siblings);
 		return 2;
@@ -77,7 +77,7 @@ main(int argc, char *argv[])
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	if (proxyd_new(&d, base, &config, &channels, error) < 0)
-		complain_and_exit(error);
+		complain_and_exit(error, EXIT_FAILURE);
 
 	measure_self_or_die(&d->measure, false);
 
