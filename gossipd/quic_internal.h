@@ -26,8 +26,9 @@
 
 enum {
 	QUIC_CID_LEN = 12,
-	QUIC_PACKET_MAX = 1452, // Ethernet with IPv6; PMTUD finds less
-	QUIC_BATCH_MAX = 44 * QUIC_PACKET_MAX, // one GSO send: 65,507 bytes
+	QUIC_PACKET_ETHERNET = 1452, // with IPv6; until then it is 1200
+	QUIC_PACKET_MAX = 8952,	     // jumbo frames, loopback: if PMTUD says so
+	QUIC_BATCH_MAX = 44 * QUIC_PACKET_ETHERNET, // a GSO send: 65,507 bytes
 	QUIC_BATCH_SEGMENTS = 64,
 	QUIC_RX_SLOTS = 8,
 	QUIC_RX_SLOT_LEN = 65536,

@@ -85,7 +85,12 @@ quic_link_free(struct quic_link *l)
 static void
 fill_settings(ngtcp2_settings *s, ngtcp2_duration timeout)
 {
+	static const uint16_t probes[] = { QUIC_PACKET_ETHERNET,
+		QUIC_PACKET_MAX };
+
 	ngtcp2_settings_default(s);
+	s->pmtud_probes = probes;
+	s->pmtud_probeslen = N_ELEMENTS(probes);
 	s->initial_ts = quic_now();
 	s->cc_algo = NGTCP2_CC_ALGO_CUBIC;
 	s->max_tx_udp_payload_size = QUIC_PACKET_MAX;

@@ -11,7 +11,7 @@ struct writer {
 	struct quic_link *link;
 	ngtcp2_path_storage ps;
 	ngtcp2_pkt_info pi;
-	size_t packet_max;
+	size_t packet_max; // more than usual: room for a probe of the path
 	ngtcp2_tstamp now;
 };
 
@@ -81,10 +81,11 @@ write_packets(struct writer *w, int *ret_liberr)
 	struct quic_link *l = w->link;
 	struct quic_socket *s = l->socket;
 	size_t budget = ngtcp2_conn_get_send_quantum(l->ng), done = 0;
+	size_t usual = ngtcp2_conn_get_path_max_tx_udp_payload_size(l->ng);
 	ngtcp2_ssize n;
 	int r = 0;
 
-	while (r == 0 && (done == 0 || done + w->packet_max <= budget)) {
+	while (r == 0 && (done == 0 || done + usual <= budget)) {
 		n = write_packet(w, quic_batch_next(s));
 		if (n < 0)
 			*ret_liberr = (int)n;
