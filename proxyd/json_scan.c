@@ -330,7 +330,7 @@ end_unit(struct json_scan *s)
 	bool high = c >= 0xd800 && c <= 0xdbff;
 	bool low = c >= 0xdc00 && c <= 0xdfff;
 
-	if (c == 0 || low != s->is_second)
+	if (low != s->is_second)
 		return false;
 	s->is_second = false;
 	s->state = high ? S_SECOND : S_STRING;

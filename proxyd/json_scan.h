@@ -4,7 +4,7 @@
 // Checked: UTF-8, escapes, surrogate pairs, numbers, depth, one object,
 // nothing behind it.  Refused although it is JSON, since two readers could
 // understand it differently: "model" or "stream" twice, escapes in a top-level
-// key, escaped control characters in the model's name, \u0000 anywhere.
+// key, escaped control characters in the model's name.
 #ifndef PROXYD_JSON_SCAN_H
 #define PROXYD_JSON_SCAN_H
 

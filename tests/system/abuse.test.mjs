@@ -239,7 +239,6 @@ describe('malformed JSON', () => {
     'a model that is no string': '{"model":7,"messages":[]}',
     'two models': '{"model":"echo","model":"other","messages":[]}',
     'a NUL in the model': '{"model":"echo\\u0000","messages":[]}',
-    'a NUL in a text': '{"model":"echo","x":"\\u0000"}',
     'half a surrogate': '{"model":"echo","x":"\\ud800"}',
     'bytes that are no UTF-8': Buffer.concat([
       Buffer.from('{"model":"echo","x":"'), Buffer.from([0xff, 0xc0, 0x80]),
