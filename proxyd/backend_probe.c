@@ -42,8 +42,9 @@ name_is_sane(const char *name, size_t len)
 	return true;
 }
 
-// Names that vLLM ("max_model_len"), llama.cpp ("meta"."n_ctx_train") and
-// others give the size of the context.
+// Names that vLLM ("max_model_len"), llama.cpp ("meta"."n_ctx", of what one
+// request can have; "n_ctx_train" is what the model could) and others give
+// the size of the context.
 static uint32_t
 context_of(const json_t *item)
 {
@@ -53,6 +54,8 @@ context_of(const json_t *item)
 
 	if (!json_is_integer(n))
 		n = json_object_get(item, "context_length");
+	if (!json_is_integer(n))
+		n = json_object_get(meta, "n_ctx");
 	if (!json_is_integer(n))
 		n = json_object_get(meta, "n_ctx_train");
 	value = json_integer_value(n);

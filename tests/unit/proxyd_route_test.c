@@ -231,6 +231,29 @@ a_list_of_models_is_read_strictly(void **state)
 		    -EBADMSG);
 }
 
+static void
+the_context_is_what_a_request_can_have(void **state)
+{
+	static const char json[] =
+	    "{\"data\":[{\"id\":\"a\",\"max_model_len\":1},"
+	    "{\"id\":\"b\",\"context_length\":2},"
+	    "{\"id\":\"c\",\"meta\":{\"n_ctx\":3,\"n_ctx_train\":9}},"
+	    "{\"id\":\"d\",\"meta\":{\"n_ctx_train\":4}},"
+	    "{\"id\":\"e\"}]}";
+	static const uint32_t want[] = { 1, 2, 3, 4, 0 };
+	struct backend_model *models = NULL;
+	size_t n = 0, refused = 0;
+
+	(void)state;
+	assert_int_equal(
+	    backend_models_parse(json, sizeof(json) - 1, &models, &n, &refused),
+	    0);
+	assert_int_equal(n, N_ELEMENTS(want));
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(models[i].context_length, want[i]);
+	free(models);
+}
+
 static int
 read_options(struct proxyd_config *config, char *error, const char *a,
     const char *b, const char *c)
@@ -333,6 +356,7 @@ main(void)
 		cmocka_unit_test(only_json_is_json),
 		cmocka_unit_test(a_backend_is_where_the_configuration_says),
 		cmocka_unit_test(a_list_of_models_is_read_strictly),
+		cmocka_unit_test(the_context_is_what_a_request_can_have),
 		cmocka_unit_test(the_stricter_option_wins),
 		cmocka_unit_test(options_that_would_open_the_node_are_refused),
 		cmocka_unit_test(a_lost_model_is_remembered_for_a_while),
