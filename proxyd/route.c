@@ -25,6 +25,8 @@ static const struct entry entries[] = {
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/v1/embeddings", "POST", ENDPOINT_EMBEDDINGS,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/responses", "POST", ENDPOINT_RESPONSES,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/api/status", "GET", ENDPOINT_STATUS, AT(DOOR_MANAGEMENT) },
 	{ "/healthz", "GET", ENDPOINT_HEALTH, AT(DOOR_MANAGEMENT) },
 };

@@ -15,8 +15,9 @@ enum endpoint {
 	ENDPOINT_CHAT,
 	ENDPOINT_COMPLETIONS,
 	ENDPOINT_EMBEDDINGS,
-	ENDPOINT_STATUS, // management: GET /api/status
-	ENDPOINT_HEALTH, // management: GET /healthz
+	ENDPOINT_RESPONSES, // of backends that have it themselves
+	ENDPOINT_STATUS,    // management: GET /api/status
+	ENDPOINT_HEALTH,    // management: GET /healthz
 };
 
 enum door {
@@ -38,7 +39,7 @@ static inline bool
 endpoint_has_body(enum endpoint e)
 {
 	return e == ENDPOINT_CHAT || e == ENDPOINT_COMPLETIONS ||
-	    e == ENDPOINT_EMBEDDINGS;
+	    e == ENDPOINT_EMBEDDINGS || e == ENDPOINT_RESPONSES;
 }
 
 // Does Host name this machine's loopback, or the address that we are bound

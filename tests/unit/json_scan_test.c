@@ -281,7 +281,7 @@ compare(const char *text, size_t len)
 {
 	struct json_scan s;
 	json_error_t e;
-	json_t *root = json_loadb(text, len, 0, &e), *member;
+	json_t *root = json_loadb(text, len, JSON_ALLOW_NUL, &e), *member;
 	bool taken = scan_all_ways(&s, text, len) == 0;
 
 	if (taken && root == NULL &&
