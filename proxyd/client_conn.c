@@ -20,6 +20,7 @@ enum {
 	PIPELINED_MAX = 64 * 1024, // bytes of later requests held meanwhile
 	HEAD_MS_MAX = 30 * 1000,
 	DRAIN_MS_MAX = 10 * 1000,
+	BLOCKED_TICKS_MAX = 150, // a minute
 };
 
 enum conn_state {
@@ -45,6 +46,9 @@ struct client_conn {
 	struct request *req; // borrowed while it lives
 	bool keep_alive;
 	bool is_http10;
+	bool at_end; // the client's FIN was read; see ask_client()
+	unsigned quiet_ticks;
+	uint64_t body_bytes; // of the answer, a tick ago
 };
 
 static void
@@ -113,8 +117,19 @@ wait_for_head(struct client_conn *c)
 	c->scanned = 0;
 	stream_read_start(&c->stream, c->d->timeouts.keep_alive);
 	// What came behind the last request is looked at from the loop.
-	if (c->has_pipelined)
+	if (c->has_pipelined || c->at_end)
 		event_active(&c->stream.read, EV_READ, 1);
+}
+
+// From here on a read means: more, or the client is gone.
+static void
+become_busy(struct client_conn *c)
+{
+	c->state = CONN_BUSY;
+	c->quiet_ticks = 0;
+	c->body_bytes = 0;
+	stream_read_start(
+	    &c->stream, c->at_end ? c->d->timeouts.half_closed : NULL);
 }
 
 static void
@@ -145,9 +160,7 @@ begin_request(struct client_conn *c, enum endpoint endpoint)
 	}
 	c->req->is_http10 = c->is_http10;
 	c->req->wants_close = !c->keep_alive;
-	c->state = CONN_BUSY;
-	// From here on a read means: more, or the client is gone.
-	stream_read_start(&c->stream, NULL);
+	become_busy(c);
 	return 0;
 }
 
@@ -200,18 +213,11 @@ check_caller(struct client_conn *c, const struct http_request *request)
 	return 0;
 }
 
-static bool
-has_body(const struct http_request *request)
-{
-	return request->framing == HTTP_BODY_CHUNKED ||
-	    (request->framing == HTTP_BODY_LENGTH && request->length > 0);
-}
-
 static void
 answer_get(struct client_conn *c, const struct route *route,
     const struct http_request *request)
 {
-	if (has_body(request)) {
+	if (http_request_has_body(request)) {
 		c->keep_alive = false;
 		refuse(c, 400, "unexpected_body", "this request has no body");
 		return;
@@ -233,6 +239,13 @@ answer_get(struct client_conn *c, const struct route *route,
 	default:
 		health_answer(c->req);
 	}
+}
+
+static int
+send_continue(struct client_conn *c)
+{
+	return stream_send(
+	    &c->stream, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1);
 }
 
 static void
@@ -269,9 +282,8 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 	http_body_init(&c->body, request->framing, request->length);
 	c->state = CONN_BODY;
 	stream_read_start(&c->stream, c->d->timeouts.body);
-	if (request->expect_continue && has_body(request) &&
-	    stream_send(&c->stream, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1) <
-		0)
+	if (request->expect_continue && http_request_has_body(request) &&
+	    send_continue(c) < 0)
 		conn_close(c);
 }
 
@@ -290,7 +302,7 @@ take_request(struct client_conn *c, const struct http_request *request)
 	struct route route;
 
 	c->is_http10 = request->minor == 0;
-	c->keep_alive = may_stay(c, request) && !has_body(request);
+	c->keep_alive = may_stay(c, request) && !http_request_has_body(request);
 	if (check_caller(c, request) < 0)
 		return;
 	route = route_find(c->listener->door, request);
@@ -396,14 +408,6 @@ feed_body(struct client_conn *c, const uint8_t *in, size_t n)
 }
 
 static void
-body_is_complete(struct client_conn *c)
-{
-	c->state = CONN_BUSY;
-	stream_read_start(&c->stream, NULL);
-	request_start(c->req);
-}
-
-static void
 keep_pipelined(struct client_conn *c, const uint8_t *in, size_t n)
 {
 	if (buf_append(&c->in, in, n) < 0) {
@@ -423,7 +427,8 @@ feed(struct client_conn *c, const uint8_t *in, size_t n)
 
 	while (stream_is_open(&c->stream)) {
 		if (c->state == CONN_BODY && http_body_is_done(&c->body)) {
-			body_is_complete(c);
+			become_busy(c);
+			request_start(c->req);
 			continue;
 		}
 		if (at == n)
@@ -449,6 +454,9 @@ feed_pipelined(struct client_conn *c)
 	buf_init(&c->in, pending.max);
 	feed(c, buf_data(&pending), buf_len(&pending));
 	buf_release(&pending);
+	// The rest of what it began will not come.
+	if (c->at_end && (c->state == CONN_HEAD || c->state == CONN_BODY))
+		conn_close(c);
 }
 
 // ---- the loop
@@ -461,6 +469,37 @@ takes_too_long(const struct client_conn *c)
 	if (c->state == CONN_HEAD && buf_len(&c->in) > 0)
 		return ms > HEAD_MS_MAX;
 	return c->state == CONN_DRAIN && ms > DRAIN_MS_MAX;
+}
+
+// Most clients close to leave; some shut their sending side down and wait for
+// the answer.  Only sending tells which: who left resets.
+static void
+take_end(struct client_conn *c)
+{
+	if (c->state != CONN_BUSY || stream_has_hangup(&c->stream)) {
+		conn_close(c);
+	} else if (!c->at_end) {
+		c->at_end = true;
+		stream_watch_hangup(&c->stream);
+		become_busy(c);
+	}
+}
+
+// A half-closed client, looked at from time to time.  RFC 9110 15.2: it takes a
+// 100 at any time before the answer; within it, what is sent next asks.
+static void
+ask_client(struct client_conn *c)
+{
+	const struct answer *answer = &c->req->answer;
+	unsigned max = stream_is_blocked(&c->stream) ? BLOCKED_TICKS_MAX : 1;
+
+	if (answer->body_bytes != c->body_bytes)
+		c->quiet_ticks = 0;
+	c->body_bytes = answer->body_bytes;
+	if (answer->has_sent ? c->quiet_ticks++ < max : c->quiet_ticks++ > 0)
+		return;
+	if (answer->has_sent || c->is_http10 || send_continue(c) < 0)
+		conn_close(c);
 }
 
 static void
@@ -477,18 +516,14 @@ on_readable(struct stream *s, void *arg)
 	n = stream_recv(s, scratch, SCRATCH_BYTES);
 	if (n == -EAGAIN)
 		return;
-	if (n <= 0) {
-		// No half-open clients: an end is how they leave.
+	if (n == 0)
+		take_end(c);
+	else if (n < 0 || takes_too_long(c))
 		conn_close(c);
-		return;
-	}
-	if (takes_too_long(c)) {
-		conn_close(c);
-		return;
-	}
-	if (c->state != CONN_DRAIN)
+	else if (c->state != CONN_DRAIN)
 		feed(c, scratch, (size_t)n);
-	sodium_memzero(scratch, (size_t)n);
+	if (n > 0)
+		sodium_memzero(scratch, (size_t)n);
 }
 
 static void
@@ -509,14 +544,17 @@ on_failed(struct stream *s, void *arg, int error)
 	struct client_conn *c = arg;
 
 	(void)s;
-	if (error != -ETIMEDOUT || c->state == CONN_BUSY ||
+	if (error == -ETIMEDOUT && c->state == CONN_BUSY && c->at_end) {
+		ask_client(c);
+	} else if (error != -ETIMEDOUT || c->state == CONN_BUSY ||
 	    c->state == CONN_FLUSH || c->state == CONN_DRAIN ||
 	    (c->state == CONN_HEAD && buf_len(&c->in) == 0)) {
 		conn_close(c);
-		return;
+	} else {
+		c->keep_alive = false;
+		refuse(
+		    c, 408, "request_timeout", "the request came too slowly");
 	}
-	c->keep_alive = false;
-	refuse(c, 408, "request_timeout", "the request came too slowly");
 }
 
 int

@@ -54,6 +54,13 @@ struct http_request {
 	struct http_fields fields; // all of them, in order
 };
 
+static inline bool
+http_request_has_body(const struct http_request *request)
+{
+	return request->framing == HTTP_BODY_CHUNKED ||
+	    (request->framing == HTTP_BODY_LENGTH && request->length > 0);
+}
+
 struct http_response {
 	int status; // 100-599; never 101
 	int minor;

@@ -13,8 +13,10 @@ init_timeouts(struct timeouts *t, struct event_base *base)
 {
 	static const struct timeval linger = { 2, 0 }, head = { 30, 0 },
 				    body = { 60, 0 }, keep_alive = { 120, 0 },
-				    answer = { 300, 0 };
+				    answer = { 300, 0 },
+				    half_closed = { 0, 400 * 1000 };
 
+	t->half_closed = event_base_init_common_timeout(base, &half_closed);
 	t->linger = event_base_init_common_timeout(base, &linger);
 	t->head = event_base_init_common_timeout(base, &head);
 	t->body = event_base_init_common_timeout(base, &body);

@@ -41,11 +41,12 @@ enum {
 
 // One common queue for each, so that re-arming per token costs nothing.
 struct timeouts {
-	const struct timeval *linger;	  // 2 s
-	const struct timeval *head;	  // 30 s
-	const struct timeval *body;	  // 60 s
-	const struct timeval *keep_alive; // 120 s
-	const struct timeval *answer;	  // 300 s: first byte, then silence
+	const struct timeval *half_closed; // 0.4 s
+	const struct timeval *linger;	   // 2 s
+	const struct timeval *head;	   // 30 s
+	const struct timeval *body;	   // 60 s
+	const struct timeval *keep_alive;  // 120 s
+	const struct timeval *answer;	   // 300 s: first byte, then silence
 };
 
 struct counters {

@@ -58,8 +58,8 @@ stream_is_open(const struct stream *s)
 // Watch for bytes; timeout may be NULL, else it starts anew with each read.
 void stream_read_start(struct stream *, const struct timeval *timeout);
 void stream_read_stop(struct stream *);
-// Of an AF_UNIX stream whose end was read: call readable() again only when
-// the other side goes away completely.
+// Of a stream whose end was read: call readable() again only when the other
+// side goes away completely.
 void stream_watch_hangup(struct stream *);
 bool stream_has_hangup(const struct stream *);
 
