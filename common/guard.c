@@ -168,6 +168,7 @@ guard_start(pid_t *ret_guard)
 	return r;
 }
 
+#ifndef SANITIZERS
 // Our tracer as the kernel names it, 0: none, or not to be found out.
 static pid_t
 find_tracer(void)
@@ -184,6 +185,7 @@ find_tracer(void)
 	(void)fclose(f);
 	return tracer;
 }
+#endif
 
 bool
 guard_start_or_die(void)
