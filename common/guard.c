@@ -168,7 +168,6 @@ guard_start(pid_t *ret_guard)
 	return r;
 }
 
-#ifndef SANITIZERS
 // Our tracer as the kernel names it, 0: none, or not to be found out.
 static pid_t
 find_tracer(void)
@@ -185,7 +184,6 @@ find_tracer(void)
 	(void)fclose(f);
 	return tracer;
 }
-#endif
 
 // The leak checker of the sanitizers wants the tracer's place itself.
 #ifdef SANITIZERS
