@@ -30,7 +30,7 @@ on_closed(struct ipc_peer *peer, int reason)
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
-	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel_lost",
+	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel-lost",
 	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
 	if (role == ROLE_PARENT)
 		(void)event_base_loopbreak(d->base); // fails without a base
@@ -49,7 +49,7 @@ say_ready(struct attestd *d)
 		r = ipc_notify(d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY,
 		    &ready.base, -1);
 	if (r < 0) {
-		LOG(LOG_ERROR, "not_ready", F("error", log_error(r)));
+		LOG(LOG_ERROR, "not-ready", F("error", log_error(r)));
 		return;
 	}
 	d->is_ready = true;
@@ -65,7 +65,7 @@ on_keys(
 
 	(void)frame;
 	if (r < 0) {
-		LOG(LOG_ERROR, "keys_not_told", F("error", log_error(r)));
+		LOG(LOG_ERROR, "keys-not-told", F("error", log_error(r)));
 		return;
 	}
 	LOG(LOG_DEBUG, "keys", F("id", log_peer(d->keys.endpoint_id)));

@@ -10,7 +10,7 @@ handle_stop(
 
 	(void)frame;
 	(void)msg;
-	LOG(LOG_INFO, "stop");
+	LOG(LOG_INFO, "stopping");
 	d->is_stopped = true;
 	return event_base_loopbreak(d->base) == -1 ? -EIO : 0;
 }

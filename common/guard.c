@@ -199,14 +199,14 @@ guard_start_or_die(void)
 	int r;
 
 	if (IS_SANITIZED) {
-		LOG(LOG_WARNING, "guard_off", F("reason", "sanitizer build"));
+		LOG(LOG_WARNING, "guard-off", F("reason", "sanitizer build"));
 		return false;
 	}
 
 	if (find_tracer() != 0)
 		fatal("a debugger is attached", -EPERM);
 	if ((r = guard_start(&pid)) < 0) {
-		LOG(LOG_WARNING, "guard_off", F("error", log_error(r)));
+		LOG(LOG_WARNING, "guard-off", F("error", log_error(r)));
 		return false;
 	}
 	if (find_tracer() != pid)

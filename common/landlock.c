@@ -168,7 +168,7 @@ landlock_enter_or_die(const struct landlock_policy *policy)
 {
 	// The runtime reads its maps and starts its symbolizer at the end.
 	(void)policy;
-	LOG(LOG_WARNING, "landlock_off", F("reason", "sanitizer build"));
+	LOG(LOG_WARNING, "landlock-off", F("reason", "sanitizer build"));
 	return false;
 }
 #else
@@ -179,7 +179,7 @@ landlock_enter_or_die(const struct landlock_policy *policy)
 	int r = landlock_enter(policy, &abi);
 
 	if (r == -ENOSYS || r == -EOPNOTSUPP) {
-		LOG(LOG_WARNING, "landlock_off",
+		LOG(LOG_WARNING, "landlock-off",
 		    F("reason", "this kernel has none"));
 		return false;
 	}

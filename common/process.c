@@ -130,7 +130,7 @@ process_limit_or_die(const struct process_limits *limits)
 	if (r < 0)
 		fatal("limits", r);
 	if (descriptors < limits->descriptors)
-		LOG(LOG_WARNING, "few_descriptors", F("have", descriptors),
+		LOG(LOG_WARNING, "few-descriptors", F("have", descriptors),
 		    F("for_full_load", limits->descriptors));
 }
 

@@ -64,7 +64,7 @@ sandbox_enter_or_die(const struct sandbox_rule *rules, size_t n)
 
 #ifdef SANITIZERS
 	if (r == -ENOTSUP) {
-		LOG(LOG_WARNING, "sandbox_off", F("reason", "sanitizer build"));
+		LOG(LOG_WARNING, "sandbox-off", F("reason", "sanitizer build"));
 		return;
 	}
 #endif

@@ -41,7 +41,7 @@ tell_key_changed(struct cryptod *d)
 			continue;
 		r = ipc_notify(peer, IPC__TYPE__IPC_KEY_CHANGED, &msg.base, -1);
 		if (r < 0)
-			LOG(LOG_ERROR, "key_change_not_told",
+			LOG(LOG_ERROR, "key-change-not-told",
 			    F("to", ipc_role_name(users[i])),
 			    F("error", log_error(r)));
 	}
@@ -54,7 +54,7 @@ cryptod_tick(struct cryptod *d)
 	struct timeval tv;
 
 	if (inference_tick(d->inference, now)) {
-		LOG(LOG_INFO, "inference_key_rotated");
+		LOG(LOG_INFO, "inference-key-rotated");
 		tell_key_changed(d);
 	}
 	idle = inference_idle_ms(d->inference, now);
@@ -195,7 +195,7 @@ on_closed(struct ipc_peer *peer, int reason)
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
-	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel_lost",
+	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel-lost",
 	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
 	if (role == ROLE_PARENT)
 		(void)event_base_loopbreak(d->base); // fails without a base

@@ -79,7 +79,7 @@ start(const struct settings *s, struct event_base *base)
 	if (config.rotate_ms == 0)
 		config.rotate_ms = (uint64_t)CRYPTOD_ROTATE_SECONDS * 1000;
 	if (cryptod_new(&d, &config, base, error) < 0) {
-		LOG(LOG_ERROR, "cannot_start", F("reason", (char *)error));
+		LOG(LOG_ERROR, "cannot-start", F("reason", (char *)error));
 		exit(EXIT_FAILURE);
 	}
 	return d;

@@ -292,7 +292,7 @@ end_stream(struct gossip *g, const uint8_t *id, void *stream,
 static void
 log_refused(struct gossip *g, const uint8_t *id, const char *reason)
 {
-	gossip_log(g, id, "frame_refused", reason, true);
+	gossip_log(g, id, "frame-refused", reason, true);
 }
 
 static bool

@@ -45,7 +45,7 @@ gossip_peer_died(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
 	bool tell = p != NULL && p->admitted;
 
 	memcpy(copy, id, sizeof(copy));
-	gossip_log(g, copy, "peer_dead", "does not answer", false);
+	gossip_log(g, copy, "peer-dead", "does not answer", false);
 	remove_marked(g, copy);
 	if (tell)
 		broadcast_down(g, copy);
@@ -96,7 +96,7 @@ gossip_down_verified(struct gossip *g,
 	}
 	if (gossip_peer_find(g, target) == NULL)
 		return;
-	gossip_log(g, target, "peer_dead", "reported, does not answer", false);
+	gossip_log(g, target, "peer-dead", "reported, does not answer", false);
 	if (gossip_link_find(g, target) != NULL)
 		gossip_push_id(g, GOSSIP_DISCONNECT, target);
 	remove_marked(g, target);
@@ -105,7 +105,7 @@ gossip_down_verified(struct gossip *g,
 void
 gossip_peer_left(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
 {
-	gossip_log(g, id, "peer_left", "said goodbye", false);
+	gossip_log(g, id, "peer-left", "said goodbye", false);
 	gossip_push_id(g, GOSSIP_DISCONNECT, id);
 	remove_marked(g, id);
 }

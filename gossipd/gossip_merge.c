@@ -203,14 +203,14 @@ merge_direct(struct merge *m, const struct node_entry *e)
 	    !crypto_core_ed25519_is_valid_point(e->id))
 		return NULL;
 	if (p == NULL && (p = gossip_peer_insert(g, e->id, NULL)) == NULL) {
-		gossip_log(g, e->id, "peer_refused", "table is full", true);
+		gossip_log(g, e->id, "peer-refused", "table is full", true);
 		return NULL;
 	}
 	changed = !p->admitted;
 	admit(g, p);
 	is_signed = take_announcement(m, p, e, &signature_changed);
 	if (!is_signed && e->message->has_signed_announcement) {
-		gossip_log(g, e->id, "announcement_refused",
+		gossip_log(g, e->id, "announcement-refused",
 		    "damaged, expired or older than the known one", true);
 		is_signed = gossip_announcement_is_valid(g, p);
 	}
@@ -345,7 +345,7 @@ gossip_merge(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN],
 
 	merge_sender(&m, frame);
 	if (m.source == NULL) {
-		gossip_log(g, id, "peer_not_admitted",
+		gossip_log(g, id, "peer-not-admitted",
 		    "no usable entry of its own", false);
 		return;
 	}

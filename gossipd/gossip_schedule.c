@@ -75,12 +75,12 @@ join_failed(struct gossip *g, struct join *j)
 	}
 	j->tries = 0;
 	j->armed = false;
-	gossip_log(g, j->addr.id, "join_failed", "not reached", true);
+	gossip_log(g, j->addr.id, "join-failed", "not reached", true);
 	if (g->joined_once)
 		return;
 	if (++g->join_cursor < g->n_joins)
 		return;
-	gossip_log(g, NULL, "joins_failed",
+	gossip_log(g, NULL, "joins-failed",
 	    "no token worked; they are tried again every minute", true);
 	first_round_over(g);
 }

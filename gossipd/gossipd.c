@@ -387,7 +387,7 @@ gossipd_ready(struct gossipd *d)
 	ready.mesh_address =
 	    (char *)(uintptr_t)state_address_text(&bound, text);
 	measure_put(&d->measure, &ready);
-	LOG(LOG_INFO, "ready", F("mesh", text));
+	LOG(LOG_INFO, "serving", F("mesh", text));
 	mesh_run_actions(d);
 	return ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
 }

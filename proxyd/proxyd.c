@@ -43,7 +43,7 @@ on_channel_closed(struct ipc_peer *peer, int reason)
 	enum ipc_role role = ipc_peer_role(peer);
 
 	if (!d->is_stopping)
-		LOG(LOG_ERROR, "channel-closed", F("to", ipc_role_name(role)),
+		LOG(LOG_ERROR, "channel-lost", F("to", ipc_role_name(role)),
 		    F("reason", log_error(reason)));
 	if (role == ROLE_PARENT) {
 		d->parent = NULL;

@@ -215,7 +215,7 @@ static bool
 was_complained_of(void)
 {
 	for (size_t i = 0; i < rig.n_actions; i++)
-		if (strcmp(rig.actions[i].text, "frame_refused") == 0)
+		if (strcmp(rig.actions[i].text, "frame-refused") == 0)
 			return true;
 	return false;
 }
