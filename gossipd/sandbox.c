@@ -9,7 +9,6 @@
 const struct sandbox_rule gossipd_sandbox[] = {
 	// event loop
 	ALLOW(epoll_wait,	"libevent"),
-	ALLOW(epoll_pwait,	"libevent, newer libc"),
 	ALLOW(epoll_ctl,	"libevent: tunnels come and go"),
 	ALLOW(timerfd_settime,	"libevent: precise timers for pacing"),
 	// datagrams
@@ -18,16 +17,18 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	ALLOW(recvmsg,		"channels"),
 	// tunnels
 	ALLOW(recvfrom,		"recv from proxyd"),
-	ALLOW(sendto,		"send to proxyd"),
-	ALLOW_ARG(socketpair, 0, AF_UNIX, "a tunnel that a peer opens"),
+	// No address: a connection with the first bytes (MSG_FASTOPEN).
+	ALLOW_ARG(sendto, 4, 0,	"send to proxyd"),
+	ALLOW_ARGS(socketpair, 0, AF_UNIX, 1,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				"a tunnel that a peer opens"),
 	ALLOW(shutdown,		"FIN towards proxyd"),
 	ALLOW(poll,		"closed or half-closed; the signer's answer"),
-	ALLOW(ppoll,		"the same on newer libc"),
 	ALLOW(close,		"tunnels, refused descriptors"),
 	// files that were opened at start
 	ALLOW(pwrite64,		"mesh id"),
 	ALLOW(ftruncate,	"mesh id"),
-	ALLOW(write,		"log"),
+	ALLOW_ARG(write, 0, STDERR_FILENO, "log"),
 	ALLOW(read,		"libevent: timerfd"),
 	// memory and libc
 	ALLOW(brk,		"malloc"),
@@ -43,7 +44,6 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	ALLOW(getrusage,	"GnuTLS: seeding"),
 	ALLOW(futex,		"GnuTLS: locks"),
 	ALLOW(rt_sigprocmask,	"glibc 2.41: first use of getrandom"),
-	ALLOW(rt_sigreturn,	"signal handlers"),
 	ALLOW(restart_syscall,	"after a stop by a tracer"),
 	ALLOW(exit_group,	"exit"),
 };

@@ -20,7 +20,8 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	// connections and tunnels
 	ALLOW(accept4,		"on_connection"),
 	ALLOW(recvfrom,		"stream_recv"),
-	ALLOW(sendto,		"flush_out, refuse"),
+	// No address: a connection with the first bytes (MSG_FASTOPEN).
+	ALLOW_ARG(sendto, 4, 0,	"flush_out, refuse"),
 	ALLOW(shutdown,		"the FIN of a request or an answer"),
 	ALLOW(poll,		"stream_has_hangup"),
 	ALLOW(close,		"streams, refused descriptors"),
