@@ -29,5 +29,22 @@ tests_unit_posture_test_SOURCES = tests/unit/posture_test.c
 tests_unit_posture_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(CMOCKA_CFLAGS)
 tests_unit_posture_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/sandbox/network_test
+TESTS += tests/sandbox/network_test
+tests_sandbox_network_test_SOURCES = tests/sandbox/network_test.c
+tests_sandbox_network_test_CFLAGS = $(GOSSIPD_CFLAGS) $(SECCOMP_CFLAGS) \
+	$(CMOCKA_CFLAGS)
+tests_sandbox_network_test_LDADD = tests/sandbox/libdaemon.a \
+	gossipd/libgossipd.a proxyd/libproxyd.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/takeover/keepers_test
+TESTS += tests/takeover/keepers_test
+tests_takeover_keepers_test_SOURCES = tests/takeover/keepers_test.c
+tests_takeover_keepers_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
+	-DBUILD_DIR='"$(abs_top_builddir)"'
+tests_takeover_keepers_test_LDADD = tests/sandbox/libdaemon.a \
+	$(COMMON_LIBS) $(CMOCKA_LIBS)
 endif
-EXTRA_DIST += tests/sandbox/guard.pfc
+EXTRA_DIST += tests/sandbox/guard.pfc tests/sandbox/gossipd.pfc \
+	tests/sandbox/proxyd.pfc
