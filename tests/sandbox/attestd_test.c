@@ -234,12 +234,12 @@ refuses_an_attester_that_is_not_built_in(void **state)
 		start(&n, "signer", 2, names[i]);
 		status = daemon_wait(&n.daemon);
 		assert_true(WIFEXITED(status));
-		assert_int_equal(WEXITSTATUS(status), 1);
+		assert_int_equal(WEXITSTATUS(status), 2);
 	}
 	start(&n, "witness", 2, NULL);
 	status = daemon_wait(&n.daemon);
 	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(WEXITSTATUS(status), 2);
 }
 
 int
