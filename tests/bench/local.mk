@@ -11,5 +11,5 @@ tests_bench_meshllm_floor_SOURCES = tests/bench/floor.c \
 	tests/tools/tool.c tests/tools/tool.h
 tests_bench_meshllm_floor_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
-tests_bench_meshllm_floor_LDADD = $(SODIUM_LIBS) $(CRYPTO_LIBS)
+tests_bench_meshllm_floor_LDADD = $(PROXYPARSE_LIBS) $(SODIUM_LIBS)
 EXTRA_DIST += tests/bench/run
