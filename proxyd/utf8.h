@@ -68,7 +68,7 @@ json_plain_run(const uint8_t *at, size_t len)
 
 	for (; len - n >= sizeof(v); n += sizeof(v)) {
 		memcpy(v, at + n, sizeof(v));
-		plain = v[0] == v[0];
+		plain = ~(json_v16){ 0 };
 		// Signed: what is above 0x7f is below zero.
 		for (size_t i = 0; i < 4; i++)
 			plain &=
