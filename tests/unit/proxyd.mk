@@ -73,4 +73,11 @@ tests_unit_proxyd_host_test_SOURCES = tests/unit/proxyd_host_test.c \
 	$(PROXYD_RIG)
 tests_unit_proxyd_host_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
 tests_unit_proxyd_host_test_LDADD = $(PROXYD_RIG_LIBS)
+
+check_PROGRAMS += tests/takeover/gossipd_test
+TESTS += tests/takeover/gossipd_test
+tests_takeover_gossipd_test_SOURCES = tests/takeover/gossipd_test.c \
+	$(PROXYD_RIG)
+tests_takeover_gossipd_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_takeover_gossipd_test_LDADD = $(PROXYD_RIG_LIBS)
 endif

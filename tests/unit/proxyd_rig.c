@@ -93,6 +93,10 @@ on_seal(
 	uint8_t public[32], secret[32], key[32];
 
 	rig->n_seals++;
+	memcpy(rig->sealed_to, request->recipient_key.data, INFERENCE_KEY_LEN);
+	if (rig->only_key != NULL)
+		assert_memory_equal(
+		    rig->sealed_to, rig->only_key, INFERENCE_KEY_LEN);
 	if (rig->cryptod_is_silent)
 		return 0;
 	(void)crypto_box_keypair(public, secret);

@@ -39,6 +39,9 @@ struct rig {
 	// What cryptod holds.
 	struct node self;
 	size_t n_seals, n_opens;
+	uint8_t sealed_to[INFERENCE_KEY_LEN]; // the last one
+	// NULL, or the only key that may be sealed to.
+	const uint8_t *only_key;
 	Ipc__Result open_result;
 	bool cryptod_is_silent;
 
