@@ -212,3 +212,16 @@ log_event(
 	// A log that cannot be written is no reason to stop serving.
 	(void)!write(STDERR_FILENO, line.bytes, line.len);
 }
+
+bool
+log_limit_pass(struct log_limit *limit, uint64_t now_ms)
+{
+	if (now_ms - limit->since_ms > LOG_LIMIT_WINDOW_MS) {
+		if (limit->n_lines > LOG_LIMIT_LINES)
+			LOG(LOG_WARNING, "lines-left-out",
+			    F("count", limit->n_lines - LOG_LIMIT_LINES));
+		limit->since_ms = now_ms;
+		limit->n_lines = 0;
+	}
+	return ++limit->n_lines <= LOG_LIMIT_LINES;
+}

@@ -72,4 +72,16 @@ bool log_enabled(enum log_level);
 void log_event(
     enum log_level, const char *event, const struct log_field *fields);
 
+// For what strangers can make happen as often as they like: the first lines
+// of each window are written, the others counted and told once it has passed.
+enum { LOG_LIMIT_LINES = 100, LOG_LIMIT_WINDOW_MS = 10 * 1000 };
+
+struct log_limit { // zeroed at the start
+	uint64_t since_ms;
+	uint64_t n_lines;
+};
+
+// May one more line be written at this time?
+bool log_limit_pass(struct log_limit *, uint64_t now_ms);
+
 #endif

@@ -15,6 +15,7 @@
 #include "common/announcement.h"
 #include "common/ipc.h"
 #include "common/landlock.h"
+#include "common/log.h"
 #include "common/measure.h"
 #include "common/options.h"
 #include "common/process.h"
@@ -26,12 +27,12 @@
 
 enum {
 	GOSSIPD_LISTEN_MAX = 2,
-	GOSSIPD_ADDRESSES_MAX = 16,  // that we announce
-	TUNNEL_PENDING_MAX = 256,    // waiting for one connection to come up
+	GOSSIPD_ADDRESSES_MAX = 16, // that we announce
+	TUNNEL_PENDING_MAX = 256,   // waiting for one connection to come up
 	// That one peer may have open to us; of the 1024 streams that QUIC
 	// grants it some are left for gossip.
 	TUNNELS_PER_PEER_MAX = 1008,
-	CONTROL_PER_PEER_MAX = 32,   // its control streams at once
+	CONTROL_PER_PEER_MAX = 32,	      // its control streams at once
 	CONTROL_BYTES_MAX = 64 * 1024 * 1024, // of all frames being read
 	CONTROL_DEADLINE_MS = 15 * 1000, // for a type byte, a frame, an answer
 	REFUSALS_LOGGED = 20, // of one peer per minute; the rest is counted
@@ -149,6 +150,7 @@ struct gossipd {
 	} incoming;
 	int mesh_id_fd; // -1 or open for writing
 	char mesh_id[65];
+	struct log_limit gossip_log; // what peers cause
 	bool stopping, running_actions;
 	int exit_status;
 	struct measure measure;

@@ -455,6 +455,8 @@ do_action(struct gossipd *d, const struct gossip_action *a)
 		do_mesh_id(d, a);
 		break;
 	case GOSSIP_LOG:
+		if (!log_limit_pass(&d->gossip_log, clock_mono_ms()))
+			break;
 		LOG(a->is_warning ? LOG_WARNING : LOG_INFO, a->text,
 		    F("peer", log_peer(a->id)), F("reason", a->detail));
 		break;

@@ -91,8 +91,11 @@ static void
 refuse_silently(struct inbound *in, const char *reason)
 {
 	in->d->counters.refused++;
-	LOG(LOG_INFO, "request-refused", F("from", log_peer(in->peer_id)),
-	    F("form", in->is_sealed ? "sealed" : "plain"), F("reason", reason));
+	if (log_limit_pass(&in->d->peers_log, clock_mono_ms()))
+		LOG(LOG_INFO, "request-refused",
+		    F("from", log_peer(in->peer_id)),
+		    F("form", in->is_sealed ? "sealed" : "plain"),
+		    F("reason", reason));
 	inbound_close(in);
 }
 
@@ -384,8 +387,9 @@ static void
 refuse_plain(struct inbound *in)
 {
 	in->d->counters.plain_refused++;
-	LOG(LOG_WARNING, "plain-request-refused",
-	    F("from", log_peer(in->peer_id)));
+	if (log_limit_pass(&in->d->peers_log, clock_mono_ms()))
+		LOG(LOG_WARNING, "plain-request-refused",
+		    F("from", log_peer(in->peer_id)));
 	if (begin_request(in, ENDPOINT_NONE) == 0)
 		refuse(in, 403, "plaintext_refused",
 		    "this host takes sealed requests only");
@@ -567,8 +571,10 @@ inbound_new(
 	    count_of_peer(d, peer_id) >= INBOUND_PER_PEER_MAX ||
 	    (in = calloc(1, sizeof(*in))) == NULL) {
 		d->counters.refused++;
-		LOG(LOG_INFO, "request-refused", F("from", log_peer(peer_id)),
-		    F("reason", "too many tunnels at a time"));
+		if (log_limit_pass(&d->peers_log, clock_mono_ms()))
+			LOG(LOG_INFO, "request-refused",
+			    F("from", log_peer(peer_id)),
+			    F("reason", "too many tunnels at a time"));
 		return;
 	}
 	in->d = d;

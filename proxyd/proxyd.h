@@ -12,6 +12,7 @@
 #include "common/address.h"
 #include "common/cleanup.h"
 #include "common/ipc.h"
+#include "common/log.h"
 #include "common/measure.h"
 #include "common/posture.h"
 #include "common/process.h"
@@ -115,6 +116,7 @@ struct proxyd {
 	struct listener api, management;
 	struct timeouts timeouts;
 	struct counters counters;
+	struct log_limit peers_log; // refusals that peers cause
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;
 	size_t n_conns;

@@ -43,6 +43,9 @@ peer_of(const struct request *req)
 static void
 log_refused(const struct request *req)
 {
+	if (req->is_inbound &&
+	    !log_limit_pass(&req->d->peers_log, clock_mono_ms()))
+		return;
 	LOG(LOG_INFO, "request-refused", F("request", (const char *)req->id),
 	    F("from",
 		req->is_inbound ? log_peer(req->peer_id) : log_text("client")),
