@@ -51,7 +51,7 @@ export function isAlive (pid) {
 }
 
 // A child whose output is kept, line by line.
-class Program {
+export class Program {
   constructor (file, args, options = {}) {
     this.name = path.basename(file)
     this.out = []
