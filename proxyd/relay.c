@@ -30,6 +30,13 @@ static const char *const passed_on[] = {
 	"Openai-Version",
 };
 
+// Of an error only these: they decide whether a client tries again.
+static const char *const hints[REQUEST_ERROR_HINTS] = {
+	"Retry-After",
+	"Retry-After-Ms",
+	"X-Should-Retry",
+};
+
 static const char ratelimit_prefix[] = "X-Ratelimit-";
 
 struct fields {
@@ -160,12 +167,24 @@ note_content_type(struct request *req, const struct http_response *response)
 	    http_fields_find(&response->fields, "Content-Type");
 	size_t n = sizeof(stream) - 1;
 
-	req->error_type[0] = '\0';
 	req->answer.is_event_stream = type != NULL && type->value.len >= n &&
 	    strncasecmp(type->value.at, stream, n) == 0;
-	if (type != NULL && type->value.len < sizeof(req->error_type)) {
-		memcpy(req->error_type, type->value.at, type->value.len);
-		req->error_type[type->value.len] = '\0';
+}
+
+static void
+note_hints(struct request *req, const struct http_response *response)
+{
+	for (size_t i = 0; i < REQUEST_ERROR_HINTS; i++) {
+		char *to = req->error_hints[i];
+		const struct http_field *field =
+		    http_fields_find(&response->fields, hints[i]);
+		size_t n = field == NULL ? 0 : field->value.len;
+
+		if (n >= sizeof(req->error_hints[i]))
+			n = 0;
+		if (n > 0)
+			memcpy(to, field->value.at, n);
+		to[n] = '\0';
 	}
 }
 
@@ -178,6 +197,7 @@ relay_head(struct request *req, const struct http_response *response)
 	note_content_type(req, response);
 	if (response->status >= 300) {
 		req->is_collecting_error = true;
+		note_hints(req, response);
 		return 0;
 	}
 	if (framing == HTTP_BODY_UNTIL_CLOSE)
@@ -271,6 +291,9 @@ relay_whole(struct request *req, int status, const char *body, size_t len)
 
 	req->is_collecting_error = false;
 	put(&f, "Content-Type", "application/json");
+	for (size_t i = 0; i < REQUEST_ERROR_HINTS; i++)
+		if (req->error_hints[i][0] != '\0')
+			put(&f, hints[i], req->error_hints[i]);
 	put_own(&f, req);
 	r = write_head(req, status, &f, HTTP_BODY_LENGTH, len);
 	if (r == 0)

@@ -30,6 +30,7 @@ enum {
 	REQUEST_HEAD_ROOM = 1024,    // in front of the body, for a head of ours
 	ERROR_BODY_MAX = 256 * 1024, // of an upstream's error
 	RETRY_AFTER_S = 5,
+	REQUEST_ERROR_HINTS = 3,
 };
 
 // How the answer to a front ended.
@@ -85,7 +86,8 @@ struct request {
 	bool is_collecting_error;
 	bool error_overflow;
 	struct buf error_body;
-	char error_type[96]; // content type of it
+	// What it says about trying again; see relay.c.
+	char error_hints[REQUEST_ERROR_HINTS][32];
 	bool is_front_broken;
 	bool is_ended;
 };
