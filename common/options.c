@@ -132,6 +132,7 @@ check_value(const struct option *o, const char *value)
 {
 	uint64_t ignored;
 	size_t len = strlen(value);
+	const char *wrong;
 
 	if (len == 0)
 		return "is empty";
@@ -139,7 +140,9 @@ check_value(const struct option *o, const char *value)
 		return "is too long";
 	if (o->kind == OPTION_UINT)
 		return check_uint(o, value, &ignored);
-	return check_text(value, len);
+	if ((wrong = check_text(value, len)) != NULL)
+		return wrong;
+	return o->check == NULL ? NULL : o->check(value);
 }
 
 static int

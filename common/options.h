@@ -40,6 +40,8 @@ struct option {
 	enum option_kind kind;
 	size_t offset;	   // of the field in the struct that is filled
 	uint64_t min, max; // OPTION_UINT
+	// Of a text: NULL, or what is wrong with it, e.g. "is no address".
+	const char *(*check)(const char *value);
 };
 
 enum {

@@ -12,6 +12,28 @@
 #define SUITE "meshllm" // section of what concerns all daemons
 #define AT(field) offsetof(struct run_options, field)
 
+static const char *
+check_address(const char *text)
+{
+	struct address ignored;
+
+	return address_parse(text, &ignored) == 0
+	    ? NULL
+	    : "is not ADDR:PORT (numbers only, IPv6 as [ADDR]:PORT)";
+}
+
+static const char *
+check_level(const char *text)
+{
+	static const char *const levels[] = { "error", "warning", "info",
+		"debug" };
+
+	for (size_t i = 0; i < N_ELEMENTS(levels); i++)
+		if (strcmp(text, levels[i]) == 0)
+			return NULL;
+	return "is not error, warning, info or debug";
+}
+
 // clang-format off
 static const struct option table[] = {
 	{ "config", NULL, "FILE",
@@ -23,7 +45,7 @@ static const struct option table[] = {
 	    "Identity and trust of this node; " DEFAULT_STATE_DIR ".",
 	    OPTION_STRING, AT(state_dir) },
 	{ "log-level", SUITE, "LEVEL", "error, warning, info or debug.",
-	    OPTION_STRING, AT(log_level) },
+	    OPTION_STRING, AT(log_level), .check = check_level },
 	{ "rotate-seconds", "cryptod", "N",
 	    "Age at which the inference key is replaced, 60 to 604800; 86400.",
 	    OPTION_UINT, AT(rotate_seconds), 60, 604800 },
@@ -32,18 +54,18 @@ static const struct option table[] = {
 	    OPTION_STRING, AT(attester) },
 	{ "mesh", "gossipd", "ADDR:PORT",
 	    "UDP address for other nodes; 0.0.0.0:9337 and [::]:9337.",
-	    OPTION_STRINGS, AT(mesh) },
+	    OPTION_STRINGS, AT(mesh), .check = check_address },
 	{ "advertise", "gossipd", "ADDR:PORT",
 	    "Address to put into the invite token.",
-	    OPTION_STRINGS, AT(advertise) },
+	    OPTION_STRINGS, AT(advertise), .check = check_address },
 	{ "join", "gossipd", "TOKEN", "Invite token of a node to join.",
 	    OPTION_STRINGS, AT(join) },
 	{ "api", "proxyd", "ADDR:PORT",
 	    "OpenAI API for clients of this machine; 127.0.0.1:9337.",
-	    OPTION_STRING, AT(api) },
+	    OPTION_STRING, AT(api), .check = check_address },
 	{ "management", "proxyd", "ADDR:PORT",
 	    "Status and health; " DEFAULT_MANAGEMENT ".",
-	    OPTION_STRING, AT(management) },
+	    OPTION_STRING, AT(management), .check = check_address },
 	{ "backend", "proxyd", "URL",
 	    "Inference server of this machine; makes the node a host.",
 	    OPTION_STRINGS, AT(backend) },
@@ -85,56 +107,6 @@ run_options_load(
 	return is_default && r == -ENOENT ? 0 : r;
 }
 
-static int
-check_address(const char *name, const char *text, char *error, size_t error_len)
-{
-	struct address ignored;
-
-	if (text == NULL || address_parse(text, &ignored) == 0)
-		return 0;
-	(void)snprintf(error, error_len,
-	    "%s: \"%.64s\" is not ADDR:PORT (numbers only, IPv6 as "
-	    "[ADDR]:PORT)",
-	    name, text);
-	return -EINVAL;
-}
-
-static int
-check_addresses(const char *name, const struct option_list *list, char *error,
-    size_t error_len)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < list->n && r == 0; i++)
-		r = check_address(name, list->values[i], error, error_len);
-	return r;
-}
-
-static int
-check(const struct run_options *o, char *error, size_t error_len)
-{
-	int r;
-
-	// Takes effect here as well: our own log is one of the node's.
-	if ((r = log_set_level_name(o->log_level)) < 0) {
-		(void)snprintf(error, error_len,
-		    "log-level: \"%.64s\" is not error, warning, info or "
-		    "debug",
-		    o->log_level);
-		return r;
-	}
-	r = check_address("api", o->api, error, error_len);
-	if (r == 0)
-		r = check_address(
-		    "management", o->management, error, error_len);
-	if (r == 0)
-		r = check_addresses("mesh", &o->mesh, error, error_len);
-	if (r == 0)
-		r = check_addresses(
-		    "advertise", &o->advertise, error, error_len);
-	return r;
-}
-
 int
 run_options_read(struct run_options *ret, int argc, char *const argv[],
     char *error, size_t error_len)
@@ -146,8 +118,9 @@ run_options_read(struct run_options *ret, int argc, char *const argv[],
 	    table, N_ELEMENTS(table), argc, argv, ret, error, error_len);
 	if (r == 0)
 		r = run_options_load(ret, ret->config, error, error_len);
+	// Takes effect here as well: our own log is one of the node's.
 	if (r == 0)
-		r = check(ret, error, error_len);
+		r = log_set_level_name(ret->log_level);
 	return r;
 }
 

@@ -350,7 +350,8 @@ missing_daemons_and_bad_options_are_named(void **state)
 	START("--api=localhost:1");
 	finish();
 	expect_exit(2);
-	expect_said("meshllm run: api: \"localhost:1\" is not ADDR:PORT");
+	expect_said("meshllm run: --api: the value \"localhost:1\" is not "
+		    "ADDR:PORT");
 	START("--bakend=x");
 	finish();
 	expect_exit(2);
@@ -358,7 +359,7 @@ missing_daemons_and_bad_options_are_named(void **state)
 	START("--log-level=loud");
 	finish();
 	expect_exit(2);
-	expect_said("log-level: \"loud\"");
+	expect_said("--log-level: the value \"loud\" is not error");
 	write_file("config", "[proxyd]\nbackends = x\n");
 	START("--log-level=info");
 	finish();

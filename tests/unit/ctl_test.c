@@ -223,6 +223,41 @@ parse_status(const char *text)
 	return status;
 }
 
+static void
+a_malformed_address_is_named_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *complaint;
+	} list[] = {
+		{ "[proxyd]\napi = 1\n",
+		    ":2: api: the value \"1\" is not ADDR:PORT" },
+		{ "[gossipd]\n\nmesh = host:1\n",
+		    ":3: mesh: the value \"host:1\" is not ADDR:PORT" },
+		{ "[meshllm]\nlog-level = all\n",
+		    ":2: log-level: the value \"all\" is not error," },
+	};
+	char path[] = "/tmp/meshllm-ctl-test-XXXXXX", error[512];
+	struct run_options o = { 0 };
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_not_equal(fd, -1);
+	for (size_t i = 0; i < N_ELEMENTS(list); i++) {
+		ssize_t len = (ssize_t)strlen(list[i].text);
+
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, list[i].text, (size_t)len, 0), len);
+		assert_int_equal(
+		    run_options_load(&o, path, error, sizeof(error)), -EINVAL);
+		if (strstr(error, list[i].complaint) == NULL)
+			fail_msg("%s", error);
+		run_options_done(&o);
+		o = (struct run_options){ 0 };
+	}
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(close(fd), 0);
+}
+
 // Peers choose how many models they name, and how they are called.
 static void
 a_list_that_is_too_long_is_cut_once(void **state)
@@ -313,6 +348,7 @@ main(void)
 		cmocka_unit_test(every_other_answer_is_refused),
 		cmocka_unit_test(
 		    the_status_is_printed_with_foreign_text_escaped),
+		cmocka_unit_test(a_malformed_address_is_named_with_its_line),
 		cmocka_unit_test(a_list_that_is_too_long_is_cut_once),
 		cmocka_unit_test(what_is_no_status_is_refused),
 	};
