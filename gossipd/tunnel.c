@@ -22,11 +22,12 @@ struct tunnel {
 	struct gstream base;
 	int fd; // owned
 	bool inbound;
-	bool fin_in;  // the peer's FIN arrived
-	bool fin_out; // proxyd has finished its side
-	bool is_last; // it will: what can be read now is the last
-	bool hung_up; // and it takes nothing more
-	bool blocked; // proxyd's descriptor is full
+	bool is_unnamed; // by its type: waits for the first bytes
+	bool fin_in;	 // the peer's FIN arrived
+	bool fin_out;	 // proxyd has finished its side
+	bool is_last;	 // it will: what can be read now is the last
+	bool hung_up;	 // and it takes nothing more
+	bool blocked;	 // proxyd's descriptor is full
 	struct event *read_event, *write_event; // owned
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
 	size_t rest_off, rest_len, rest_size;
@@ -87,7 +88,7 @@ answer_done(struct tunnel *t)
 static void
 fd_finished(struct tunnel *t)
 {
-	if (!t->hung_up) {
+	if (!t->hung_up && !t->is_unnamed) {
 		t->fin_out = true;
 		quic_stream_finish(t->base.stream);
 	} else if (t->inbound) {
@@ -108,10 +109,16 @@ read_fd(struct tunnel *t)
 
 		if (p == NULL)
 			return; // until tunnel_writable
+		if (t->is_unnamed) {
+			*p++ = TUNNEL_TYPE;
+			room--;
+		}
 		n = recv(t->fd, p, room, MSG_DONTWAIT);
 		if (n <= 0)
 			break;
-		quic_stream_commit(t->base.stream, (size_t)n);
+		quic_stream_commit(
+		    t->base.stream, (size_t)n + (t->is_unnamed ? 1 : 0));
+		t->is_unnamed = false;
 		// A short read has emptied it, so the usual turn is one call.
 		if ((size_t)n < room && !t->is_last)
 			return;
@@ -340,7 +347,6 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 int
 tunnel_open(struct link *link, int fd_taken)
 {
-	static const uint8_t type = TUNNEL_TYPE;
 	AUTO_FD fd = fd_taken;
 	struct quic_stream *stream;
 	struct tunnel *t;
@@ -348,11 +354,11 @@ tunnel_open(struct link *link, int fd_taken)
 
 	if ((r = quic_stream_open(link->conn, &stream)) < 0)
 		return r;
-	r = quic_stream_write(stream, &type, 1);
-	if (r == 0)
-		r = tunnel_new(link, take_fd(&fd), stream, &t);
+	r = tunnel_new(link, take_fd(&fd), stream, &t);
 	if (r < 0)
 		quic_stream_abort(stream);
+	else
+		t->is_unnamed = true; // a packet for one byte is dear
 	return r;
 }
 
