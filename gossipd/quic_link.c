@@ -14,6 +14,7 @@ enum {
 	CIDS = 4, // of each side
 	CLOSING_MAX_MS = 3000,
 	ACK_DELAY_MS = 5, // we promised 25 at most
+	FEW_BYTES = 64 << 10,
 };
 
 static void
@@ -258,9 +259,10 @@ quic_link_mark(struct quic_link *l)
 	quic_flush_soon(l->q);
 }
 
-// Nothing of ours is on the way or waits: the next timer can only be an
+// Nothing of ours waits and little is on the way: the next timer is an
 // acknowledgement, which ngtcp2 would send after an eighth of the round trip,
 // one for each token of a stream.  The second packet or an answer carries it.
+// Or it is a loss timer: seen a little later, and only at the end of a burst.
 static bool
 only_acknowledges(const struct quic_link *l)
 {
@@ -270,7 +272,7 @@ only_acknowledges(const struct quic_link *l)
 	    !TAILQ_EMPTY(&l->conn->ready))
 		return false;
 	ngtcp2_conn_get_conn_info(l->ng, &info);
-	return info.bytes_in_flight == 0;
+	return info.bytes_in_flight <= FEW_BYTES;
 }
 
 void
