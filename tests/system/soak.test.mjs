@@ -8,7 +8,7 @@ import { program, sleep, startBackend, startNode } from './lib.mjs'
 import { dataKib, descriptors, processesOf, rssKib } from './processes.mjs'
 
 const SECONDS = Number(process.env.SOAK_SECONDS ?? 60)
-const WARM_UP = Math.max(2, Math.min(10, SECONDS / 4))
+const WARM_UP = Math.max(2, Math.min(10, Math.ceil(SECONDS / 4)))
 const GROWTH_KIB = 4096
 
 function load (t, node, seconds) {
