@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "proxyd/b64.h"
 #include "tests/tools/tool.h"
@@ -13,6 +14,17 @@
 #define BODY_BYTES ((size_t)64 * 1024 * 1024)
 #define PIECE_IN ((size_t)12 * 1024)
 #define PIECE_OUT (PIECE_IN / 3 * 4)
+
+// Of this process: what others do meanwhile is no part of the floor.
+static int64_t
+cpu_now_ns(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) == -1)
+		tool_die("clock_gettime");
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
 
 static double
 four_x25519_us(void)
@@ -24,7 +36,7 @@ four_x25519_us(void)
 	randombytes_buf(secret, sizeof(secret));
 	if (crypto_scalarmult_base(point, secret) != 0)
 		tool_die("crypto_scalarmult_base");
-	start = tool_now_ns();
+	start = cpu_now_ns();
 	// A key pair on either side and a shared key on either side.
 	for (int i = 0; i < ROUNDS; i++)
 		if (crypto_scalarmult_base(point, secret) != 0 ||
@@ -32,7 +44,7 @@ four_x25519_us(void)
 		    crypto_scalarmult_base(point, secret) != 0 ||
 		    crypto_scalarmult(point, secret, point) != 0)
 			tool_die("crypto_scalarmult");
-	return (double)(tool_now_ns() - start) / 1000.0 / ROUNDS;
+	return (double)(cpu_now_ns() - start) / 1000.0 / ROUNDS;
 }
 
 // Encode and decode 64 MiB in pieces, as the daemons do.
@@ -46,13 +58,13 @@ base64_ms(void)
 	size_t n;
 
 	randombytes_buf(plain, sizeof(plain));
-	start = tool_now_ns();
+	start = cpu_now_ns();
 	for (size_t done = 0; done < BODY_BYTES; done += PIECE_IN) {
 		b64_encode(text, plain, PIECE_IN);
 		if (b64_decode(back, text, PIECE_OUT, &n) < 0)
 			tool_die("b64_decode");
 	}
-	return (double)(tool_now_ns() - start) / 1e6;
+	return (double)(cpu_now_ns() - start) / 1e6;
 }
 
 int
