@@ -29,11 +29,13 @@ attestd_libevidence_a_SOURCES = \
 	attestd/blob.c attestd/blob.h \
 	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
 	attestd/json_in.c attestd/json_in.h \
+	attestd/level.c attestd/level.h \
 	attestd/p256.c attestd/p256.h \
 	attestd/rfc3339.c attestd/rfc3339.h \
 	attestd/tpm_alg.h attestd/tpm_reader.h \
 	attestd/tpm_attest.c attestd/tpm_attest.h \
 	attestd/tpm_credential.c attestd/tpm_credential.h \
-	attestd/tpm_public.c attestd/tpm_public.h
+	attestd/tpm_public.c attestd/tpm_public.h \
+	attestd/trust.c attestd/trust.h attestd/trust_store.c
 attestd_libevidence_a_CFLAGS = $(EVIDENCE_CFLAGS)
 EVIDENCE_LIBS = attestd/libevidence.a $(COMMON_LIBS) $(CRYPTO_LIBS)

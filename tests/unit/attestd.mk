@@ -5,7 +5,7 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 
 if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/blob_test tests/unit/ek_chain_test \
-	tests/unit/tpm_test
+	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
 EVIDENCE_TEST_CFLAGS = $(EVIDENCE_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
@@ -23,6 +23,9 @@ tests_unit_ek_chain_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(EVIDENCE_FILES)
 tests_unit_tpm_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_tpm_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_trust_test_SOURCES = tests/unit/trust_test.c
+tests_unit_trust_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_trust_test_LDADD = $(EVIDENCE_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/attestd_rules_test
 TESTS += tests/unit/attestd_rules_test

@@ -1,0 +1,287 @@
+// Judges one node's evidence by this node's trust store.  The evidence is a
+// peer's; the level is ours.  Fails to the lowest level, whatever goes wrong.
+#include "attestd/level.h"
+
+#include <openssl/evp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attestd/p256.h"
+#include "common/hex.h"
+
+void
+level_say(struct verdict *v, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(v->reason, sizeof(v->reason), format, args);
+	va_end(args);
+}
+
+const char *
+level_name(enum level level)
+{
+	static const char *const names[] = { "none", "self-signed", "tofu",
+		"pinned", "hardware" };
+
+	return names[level];
+}
+
+const char *
+level_limits(enum level level)
+{
+	static const char *const limits[] = {
+		"Nothing vouches for this host.",
+		"Anybody can make such evidence with a key of his own.",
+		"Whoever answered first is trusted; where its key is kept is "
+		"not shown.",
+		"The key is the one you named; where it is kept is not shown.",
+		"The host's operator can still read prompts: the TPM vouches "
+		"for the machine, not for the software that runs on it.",
+	};
+
+	return limits[level];
+}
+
+int
+level_blob_key(const struct blob *blob, uint8_t ret[static TRUST_ID_LEN])
+{
+	uint8_t point[P256_POINT_LEN], full[P256_POINT_LEN];
+	EVP_PKEY *key;
+	size_t len;
+	int ok;
+
+	if (sodium_base642bin(point, sizeof(point), blob->se_key.at,
+		blob->se_key.len, NULL, &len, NULL,
+		sodium_base64_VARIANT_ORIGINAL) != 0 ||
+	    len == 0 || p256_key(point, len, &key) < 0)
+		return -EBADMSG;
+	// One key has one name, however its point was written.
+	ok = EVP_PKEY_set_utf8_string_param(
+		 key, "point-format", "uncompressed") == 1 &&
+	    EVP_PKEY_get_octet_string_param(
+		key, "pub", full, sizeof(full), &len) == 1 &&
+	    len == sizeof(full) &&
+	    EVP_Digest(full, sizeof(full), ret, NULL, EVP_sha256(), NULL) == 1;
+	EVP_PKEY_free(key);
+	return ok ? 0 : -EBADMSG;
+}
+
+static void
+key_changed(
+    struct verdict *v, const uint8_t *was, const uint8_t *is, const char *what)
+{
+	char old[17], new[17];
+
+	hex_encode(old, was, 8);
+	hex_encode(new, is, 8);
+	v->level = LEVEL_NONE;
+	level_say(v,
+	    "THE ATTESTATION KEY OF THIS HOST HAS CHANGED: %s %s, now %s. "
+	    "Somebody may be posing as it. If you know why it changed: meshllm "
+	    "trust unpin NODE",
+	    what, old, new);
+}
+
+static void
+first_use(struct trust_store *store, const uint8_t *node, const uint8_t *key,
+    uint64_t now_ms, struct verdict *ret)
+{
+	const struct trust_line *seen =
+	    trust_find(&store->seen, TRUST_SEEN, node);
+	int r;
+
+	if (seen != NULL && memcmp(seen->key, key, TRUST_ID_LEN) != 0) {
+		key_changed(ret, seen->key, key, "first seen was");
+		return;
+	}
+	ret->level = LEVEL_TOFU;
+	level_say(ret,
+	    "the key is the one seen first; you have not named it (meshllm "
+	    "trust pin)");
+	if (seen != NULL)
+		return;
+	r = trust_store_see(store, node, key, now_ms / 1000);
+	if (r == 0)
+		return;
+	ret->level = LEVEL_SELF_SIGNED;
+	level_say(ret, "the key is new, and it could not be remembered: %s",
+	    strerrordesc_np(-r));
+}
+
+void
+level_of_key(struct trust_store *store, const uint8_t node[static 32],
+    const uint8_t key[static TRUST_ID_LEN], uint64_t now_ms,
+    struct verdict *ret)
+{
+	const struct trust_line *pin =
+	    trust_find(&store->decided, TRUST_PIN, node);
+
+	ret->level = LEVEL_NONE;
+	if (store->is_damaged) {
+		level_say(ret,
+		    "the trust file of this node is damaged, line "
+		    "%zu",
+		    store->bad_line);
+		return;
+	}
+	if (trust_is_revoked(store, node) || trust_is_revoked(store, key)) {
+		level_say(ret, "revoked here: %s",
+		    trust_is_revoked(store, key) ? "its attestation key"
+						 : "the node");
+		return;
+	}
+	if (pin != NULL && memcmp(pin->key, key, TRUST_ID_LEN) != 0) {
+		key_changed(ret, pin->key, key, "pinned is");
+		return;
+	}
+	if (pin == NULL &&
+	    trust_find(&store->decided, TRUST_ALLOW_KEY, key) == NULL) {
+		first_use(store, node, key, now_ms, ret);
+		return;
+	}
+	ret->level = LEVEL_PINNED;
+	level_say(ret,
+	    "the key is the one you named; no TPM has shown that it "
+	    "holds it");
+}
+
+static const char *
+why_not_verified(enum blob_status status)
+{
+	static const char *const words[] = {
+		[BLOB_NONE] = "the evidence cannot be read",
+		[BLOB_INVALID_SIGNATURE] = "the evidence's signature is wrong",
+		[BLOB_MISMATCHED_NODE_ID] = "the evidence is another node's",
+		[BLOB_MISMATCHED_INFERENCE_KEY] =
+		    "the evidence vouches for another inference key",
+		[BLOB_INSECURE_POSTURE] =
+		    "the host says that it is not locked down (secure boot, "
+		    "kernel lockdown, RDMA)",
+		[BLOB_EXPIRED] =
+		    "the evidence is too old, or our clocks differ",
+		[BLOB_UNBLESSED_BINARY] =
+		    "unblessed: the host's program is not on your list",
+		[BLOB_VERIFIED] = "",
+	};
+
+	return words[status];
+}
+
+struct images {
+	char (*texts)[2 * TRUST_ID_LEN + 1]; // owned
+	const char **list;		     // owned
+	size_t n;
+};
+
+static void
+images_done(struct images *images)
+{
+	free(images->texts);
+	free(images->list);
+}
+
+// The accepted programs as text.
+static int
+images_of(const struct trust_store *store, struct images *ret)
+{
+	const struct trust_list *all = &store->decided;
+
+	*ret = (struct images){
+		.texts = calloc(all->n + 1, sizeof(*ret->texts)),
+		.list = calloc(all->n + 1, sizeof(*ret->list)),
+	};
+	if (ret->texts == NULL || ret->list == NULL) {
+		images_done(ret);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < all->n; i++)
+		if (all->at[i].kind == TRUST_IMAGE) {
+			hex_encode(
+			    ret->texts[ret->n], all->at[i].id, TRUST_ID_LEN);
+			ret->list[ret->n] = ret->texts[ret->n];
+			ret->n++;
+		}
+	return 0;
+}
+
+static enum blob_status
+check_blob(struct trust_store *store, const struct level_question *q,
+    const struct blob *blob)
+{
+	char node[ENDPOINT_ID_HEX_LEN + 1];
+	char key[sodium_base64_ENCODED_LEN(
+	    INFERENCE_KEY_LEN, sodium_base64_VARIANT_ORIGINAL)];
+	struct images images;
+	struct blob_expected e = { .node_id = node,
+		.inference_key = key,
+		.max_age_seconds = BLOB_MAX_AGE_SECONDS };
+	enum blob_status status;
+
+	hex_endpoint_id(q->node, node);
+	(void)sodium_bin2base64(key, sizeof(key), q->inference_key,
+	    INFERENCE_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
+	e.now.seconds = (int64_t)(q->now_ms / 1000);
+	e.now.nanoseconds = (uint32_t)(q->now_ms % 1000) * 1000000;
+	if (images_of(store, &images) < 0)
+		return BLOB_NONE;
+	e.blessed = images.n == 0 ? NULL : images.list;
+	e.n_blessed = images.n;
+	status = blob_verify(blob, &e);
+	images_done(&images);
+	return status;
+}
+
+// Not longer than the evidence itself is good for.
+static void
+set_expiry(const struct blob *blob, uint64_t now_ms, struct verdict *v)
+{
+	struct rfc3339_time made;
+	uint64_t end;
+
+	v->expires_ms = now_ms + LEVEL_VERDICT_MS;
+	if (v->level == LEVEL_NONE ||
+	    rfc3339_parse(blob->timestamp.at, blob->timestamp.len, &made) < 0)
+		return;
+	end = (uint64_t)(made.seconds + BLOB_MAX_AGE_SECONDS + 1) * 1000 +
+	    made.nanoseconds / 1000000;
+	if (end < v->expires_ms)
+		v->expires_ms = end;
+}
+
+static void
+judge(struct trust_store *store, const struct level_question *q,
+    const struct blob *blob, struct verdict *ret)
+{
+	enum blob_status status = check_blob(store, q, blob);
+	uint8_t key[TRUST_ID_LEN];
+
+	if (status != BLOB_VERIFIED || level_blob_key(blob, key) < 0)
+		level_say(ret, "%s", why_not_verified(status));
+	else
+		level_of_key(store, q->node, key, q->now_ms, ret);
+	set_expiry(blob, q->now_ms, ret);
+}
+
+void
+level_of_blob(struct trust_store *store, const struct level_question *q,
+    struct verdict *ret)
+{
+	struct blob blob;
+
+	*ret = (struct verdict){ .level = LEVEL_NONE,
+		.expires_ms = q->now_ms + LEVEL_VERDICT_MS };
+	if (q->blob == NULL) {
+		level_say(ret, "the host has sent no evidence");
+		return;
+	}
+	if (blob_parse(q->blob, q->blob_len, &blob) < 0) {
+		level_say(ret, "%s", why_not_verified(BLOB_NONE));
+		return;
+	}
+	judge(store, q, &blob, ret);
+	blob_done(&blob);
+}
