@@ -7,8 +7,8 @@ build_packages=(
 	autoconf autoconf-archive automake gcc libc6-dev libcap-dev
 	libcmocka-dev libevent-dev libgnutls28-dev libjansson-dev
 	libngtcp2-crypto-gnutls-dev libngtcp2-dev libprotobuf-c-dev
-	libseccomp-dev libsodium-dev libssl-dev libsystemd-dev make pkg-config
-	protobuf-c-compiler uthash-dev
+	libseccomp-dev libsodium-dev libssl-dev libsystemd-dev libtss2-dev make
+	pkg-config protobuf-c-compiler uthash-dev
 )
 
 as_root() {

@@ -39,3 +39,15 @@ attestd_libevidence_a_SOURCES = \
 	attestd/trust.c attestd/trust.h attestd/trust_store.c
 attestd_libevidence_a_CFLAGS = $(EVIDENCE_CFLAGS)
 EVIDENCE_LIBS = attestd/libevidence.a $(COMMON_LIBS) $(CRYPTO_LIBS)
+
+# What the signer vouches with.  It reads nothing of peers.
+noinst_LIBRARIES += attestd/libattester.a
+attestd_libattester_a_SOURCES = \
+	attestd/attester.c attestd/attester.h attestd/attester_impl.h \
+	attestd/blob_make.c attestd/blob_make.h \
+	attestd/posture.c attestd/posture.h \
+	attestd/tcti_fd.c attestd/tcti_fd.h \
+	attestd/tpm.c attestd/tpm.h attestd/tpm_ek.c
+attestd_libattester_a_CFLAGS = $(EVIDENCE_CFLAGS) $(TSS2_CFLAGS) \
+	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
+ATTESTER_LIBS = attestd/libattester.a $(EVIDENCE_LIBS) $(TSS2_LIBS)

@@ -4,7 +4,7 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 	tests/data/swtpm
 
 if HAVE_CMOCKA
-EVIDENCE_TESTS = tests/unit/blob_test tests/unit/ek_chain_test \
+EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test tests/unit/ek_chain_test \
 	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
@@ -13,6 +13,11 @@ EVIDENCE_TEST_CFLAGS = $(EVIDENCE_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
 	-DTEST_SHARED='"$(abs_top_srcdir)/../shared"'
 EVIDENCE_TEST_LIBS = $(EVIDENCE_LIBS) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
+tests_unit_attester_test_SOURCES = tests/unit/attester_test.c \
+	tests/unit/swtpm.c tests/unit/swtpm.h
+tests_unit_attester_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
+	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_attester_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_blob_test_SOURCES = tests/unit/blob_test.c
 tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
