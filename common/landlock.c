@@ -28,6 +28,8 @@ enum {
 	FS_WRITE_FILE = 1 << 1,
 	FS_READ_FILE = 1 << 2,
 	FS_READ_DIR = 1 << 3,
+	FS_REMOVE_FILE = 1 << 5,
+	FS_MAKE_REG = 1 << 8,
 	FS_ALL_OF_1 = (1 << 13) - 1,
 	FS_REFER = 1 << 13,	// 2
 	FS_TRUNCATE = 1 << 14,	// 3
@@ -101,6 +103,9 @@ allow_path(
 		attr.allowed_access |= FS_READ_DIR;
 	if (p->is_writable)
 		attr.allowed_access |= FS_WRITE_FILE | FS_TRUNCATE;
+	// To replace a file is to make one beside it and rename it.
+	if (p->is_writable && S_ISDIR(st.st_mode))
+		attr.allowed_access |= FS_MAKE_REG | FS_REMOVE_FILE;
 	if (S_ISCHR(st.st_mode))
 		attr.allowed_access |= FS_IOCTL_DEV;
 	attr.allowed_access &= all->handled_access_fs;
