@@ -6,21 +6,21 @@ attestd_libattestd_client_a_SOURCES = attestd/client.c attestd/client.h
 attestd_libattestd_client_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS)
 
-ATTESTD_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
+ATTESTD_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(SECCOMP_CFLAGS)
 noinst_LIBRARIES += attestd/libattestd.a
 attestd_libattestd_a_SOURCES = \
 	attestd/attestd.c attestd/attestd.h \
 	attestd/handle_control.c attestd/handle_evidence.c \
 	attestd/handle_verdict.c \
-	attestd/roles.c attestd/rules.c attestd/sandbox.c
+	attestd/roles.c attestd/rules.c attestd/sandbox.c attestd/signer.c
 attestd_libattestd_a_CFLAGS = $(ATTESTD_CFLAGS)
 
 sbin_PROGRAMS += meshllm-attestd
 meshllm_attestd_SOURCES = attestd/main.c
 meshllm_attestd_CFLAGS = $(ATTESTD_CFLAGS)
 meshllm_attestd_LDADD = attestd/libattestd.a cryptod/libcryptod_client.a \
-	$(COMMON_LIBS)
+	$(ATTESTER_LIBS)
 
 # What the verifier makes of evidence: pure functions, no IPC, no logging.
 EVIDENCE_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(SODIUM_CFLAGS)
@@ -28,6 +28,7 @@ noinst_LIBRARIES += attestd/libevidence.a
 attestd_libevidence_a_SOURCES = \
 	attestd/blob.c attestd/blob.h \
 	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
+	attestd/evidence.c attestd/evidence.h attestd/evidence_verify.c \
 	attestd/json_in.c attestd/json_in.h \
 	attestd/level.c attestd/level.h \
 	attestd/p256.c attestd/p256.h \
@@ -45,6 +46,7 @@ noinst_LIBRARIES += attestd/libattester.a
 attestd_libattester_a_SOURCES = \
 	attestd/attester.c attestd/attester.h attestd/attester_impl.h \
 	attestd/blob_make.c attestd/blob_make.h \
+	attestd/evidence_make.c attestd/evidence_make.h \
 	attestd/posture.c attestd/posture.h \
 	attestd/tcti_fd.c attestd/tcti_fd.h \
 	attestd/tpm.c attestd/tpm.h attestd/tpm_ek.c

@@ -206,20 +206,50 @@ tpm_public_why_no_ak(const struct tpm_public *p)
 	return NULL;
 }
 
+// The policies of the TCG's templates (EK Credential Profile 2.5, B.6): A for
+// the L templates, B for the H templates.
+static bool
+has_known_policy(const struct tpm_public *p)
+{
+	static const uint8_t a_256[] = { 0x83, 0x71, 0x97, 0x67, 0x44, 0x84,
+		0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
+		0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1,
+		0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa };
+	static const uint8_t b_256[] = { 0xca, 0x3d, 0x0a, 0x99, 0xa2, 0xb9,
+		0x39, 0x06, 0xf7, 0xa3, 0x34, 0x24, 0x14, 0xef, 0xcf, 0xb3,
+		0xa3, 0x85, 0xd4, 0x4c, 0xd1, 0xfd, 0x45, 0x90, 0x89, 0xd1,
+		0x9b, 0x50, 0x71, 0xc0, 0xb7, 0xa0 };
+	static const uint8_t b_384[] = { 0xb2, 0x6e, 0x7d, 0x28, 0xd1, 0x1a,
+		0x50, 0xbc, 0x53, 0xd8, 0x82, 0xbc, 0xf5, 0xfd, 0x3a, 0x1a,
+		0x07, 0x41, 0x48, 0xbb, 0x35, 0xd3, 0xb4, 0xe4, 0xcb, 0x1c,
+		0x0a, 0xd9, 0xbd, 0xe4, 0x19, 0xca, 0xcb, 0x47, 0xba, 0x09,
+		0x69, 0x96, 0x46, 0x15, 0x0f, 0x9f, 0xc0, 0x00, 0xf3, 0xf8,
+		0x0e, 0x12 };
+	static const struct tpm_bytes known[] = { { a_256, sizeof(a_256) },
+		{ b_256, sizeof(b_256) }, { b_384, sizeof(b_384) } };
+
+	for (size_t i = 0; i < N_ELEMENTS(known); i++)
+		if (p->policy.len == known[i].len &&
+		    memcmp(p->policy.at, known[i].at, known[i].len) == 0)
+			return true;
+	return false;
+}
+
 const char *
 tpm_public_why_no_ek(const struct tpm_public *p)
 {
-	static const uint32_t needed = TPM_FIXED_TPM | TPM_FIXED_PARENT |
+	static const uint32_t base = TPM_FIXED_TPM | TPM_FIXED_PARENT |
 	    TPM_SENSITIVE_DATA_ORIGIN | TPM_ADMIN_WITH_POLICY | TPM_RESTRICTED |
 	    TPM_DECRYPT;
-	// Templates of the TCG profile: L has it, H has it not; and
-	// UserWithAuth the other way round.
-	uint32_t rest =
-	    p->attributes & ~(uint32_t)(TPM_NO_DA | TPM_USER_WITH_AUTH);
 
-	if (rest != needed)
+	// The L templates, and the H templates.
+	if (p->attributes != base &&
+	    p->attributes != (base | TPM_USER_WITH_AUTH))
 		return "the endorsement key has attributes that are not those "
 		       "of an endorsement key";
+	if (!has_known_policy(p))
+		return "the endorsement key has a policy that is none of the "
+		       "TCG's";
 	if (p->scheme != TPM_NULL || p->aes_bits == 0)
 		return "the endorsement key is not a storage key";
 	return NULL;

@@ -5,6 +5,7 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 
 if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test tests/unit/ek_chain_test \
+	tests/unit/evidence_test \
 	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
@@ -21,6 +22,11 @@ tests_unit_attester_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_blob_test_SOURCES = tests/unit/blob_test.c
 tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_evidence_test_SOURCES = tests/unit/evidence_test.c \
+	tests/unit/swtpm.c tests/unit/swtpm.h
+tests_unit_evidence_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
+	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_evidence_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 EVIDENCE_FILES = tests/unit/evidence_files.c tests/unit/evidence_files.h
 tests_unit_ek_chain_test_SOURCES = tests/unit/ek_chain_test.c $(EVIDENCE_FILES)
 tests_unit_ek_chain_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
@@ -37,12 +43,13 @@ TESTS += tests/unit/attestd_rules_test
 tests_unit_attestd_rules_test_SOURCES = tests/unit/attestd_rules_test.c
 tests_unit_attestd_rules_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_attestd_rules_test_LDADD = tests/unit/librulescheck.a \
-	attestd/libattestd.a cryptod/libcryptod_client.a $(COMMON_LIBS) \
+	attestd/libattestd.a cryptod/libcryptod_client.a $(ATTESTER_LIBS) \
 	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/sandbox/attestd_test
 TESTS += tests/sandbox/attestd_test
-tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c
+tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c \
+	tests/unit/swtpm.c tests/unit/swtpm.h
 tests_sandbox_attestd_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS) \
 	-DBUILD_DIR='"$(abs_top_builddir)"'
 tests_sandbox_attestd_test_LDADD = tests/sandbox/libdaemon.a \
