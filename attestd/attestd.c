@@ -11,7 +11,7 @@ void
 attestd_init(
     struct attestd *d, const struct attestd_role *role, struct event_base *base)
 {
-	*d = (struct attestd){ .role = role, .base = base };
+	*d = (struct attestd){ .role = role, .base = base, .trust.dir_fd = -1 };
 }
 
 void
@@ -21,6 +21,8 @@ attestd_done(struct attestd *d)
 		ipc_peer_free(d->peers[i]);
 		d->peers[i] = NULL;
 	}
+	signer_done(d);
+	trust_store_done(&d->trust);
 }
 
 static void
@@ -70,6 +72,7 @@ on_keys(
 	}
 	LOG(LOG_DEBUG, "keys", F("id", log_peer(d->keys.endpoint_id)));
 	say_ready(d);
+	signer_renew(d);
 }
 
 int

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attestd/attester.h"
+#include "attestd/blob_make.h"
+#include "attestd/machine.h"
+#include "attestd/trust.h"
 #include "common/ipc.h"
 #include "common/landlock.h"
 #include "common/measure.h"
@@ -17,8 +21,10 @@
 #include "cryptod/client.h"
 
 enum {
-	ATTESTD_VERDICT_MS = 60 * 1000, // a verdict's life
 	ATTESTD_KEYS_DEADLINE_MS = 10 * 1000,
+	ATTESTD_REFRESH_MS = 300 * 1000, // new evidence this often
+	ATTESTD_RETRY_MS = 15 * 1000,	 // after a failure
+	ATTESTD_STALE_MS = 660 * 1000,	 // nobody believes it then
 };
 
 // What one of the two processes may do.
@@ -30,7 +36,6 @@ struct attestd_role {
 	size_t n_rules;
 	const struct sandbox_rule *sandbox;
 	size_t n_sandbox;
-	struct landlock_policy landlock;
 	// The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
 	enum ipc_role channels[PROCESS_CHANNELS_MAX];
 	size_t n_channels;
@@ -44,13 +49,23 @@ struct attestd {
 	bool is_ready;
 	bool is_stopped; // by the parent, in good order
 	struct measure measure;
+	// signer
+	struct attester *attester; // owned
+	struct machine machine;
+	char blob[BLOB_MADE_MAX];
+	size_t blob_len;       // 0: none
+	uint64_t blob_made_ms; // Unix
+	struct event *refresh; // owned
+	bool is_failing;       // and has said so
+	// verifier
+	struct trust_store trust;
 };
 
 enum {
 	ATTESTD_N_SIGNER_RULES = 4,
 	ATTESTD_N_VERIFIER_RULES = 2,
-	ATTESTD_N_SIGNER_SANDBOX = 11,
-	ATTESTD_N_VERIFIER_SANDBOX = 11,
+	ATTESTD_N_SIGNER_SANDBOX = 21,
+	ATTESTD_N_VERIFIER_SANDBOX = 21,
 };
 
 extern const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES];
@@ -70,6 +85,13 @@ void attestd_done(struct attestd *);
 MUST_CHECK int attestd_watch(struct attestd *, struct process_channels *);
 // Signer: ask cryptod for the keys.
 MUST_CHECK int attestd_ask_keys(struct attestd *);
+
+// ---- signer.c
+// The attester and what it says of this machine; before the sandbox.
+MUST_CHECK int signer_init(struct attestd *, const struct attester_config *);
+void signer_done(struct attestd *);
+// Make evidence anew, now: the keys are new.
+void signer_renew(struct attestd *);
 
 ipc_handler handle_stop;
 ipc_handler handle_key_changed;

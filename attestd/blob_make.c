@@ -1,6 +1,6 @@
 // Says of this node what was measured, in the old network's words.  The old
 // network has no word for unknown: it is written as false.  Texts are ours
-// and need no escape; posture.c sees to it.
+// and need no escape; machine.c sees to it.
 #include "attestd/blob_make.h"
 
 #include <inttypes.h>
@@ -48,14 +48,14 @@ fill(const struct attester *a, const struct blob_claims *c, struct texts *t,
 	rfc3339_format(now, t->time);
 	*ret = (struct blob){
 		.chip_name = text(chip_name(a)),
-		.hardware_model = text(c->posture->model),
-		.memory_bytes = c->posture->memory_bytes,
-		.sip_enabled = posture_is_locked_down(c->posture),
-		.secure_boot_enabled = c->posture->secure_boot == FACT_YES,
-		.rdma_disabled = c->posture->rdma_absent == FACT_YES,
+		.hardware_model = text(c->machine->model),
+		.memory_bytes = c->machine->memory_bytes,
+		.sip_enabled = machine_is_locked_down(c->machine),
+		.secure_boot_enabled = c->machine->secure_boot == FACT_YES,
+		.rdma_disabled = c->machine->rdma_absent == FACT_YES,
 		.node_id = text(t->node),
 		.inference_key = text(t->key),
-		.binary_hash = text(c->posture->image),
+		.binary_hash = text(c->machine->image),
 		.timestamp = text(t->time),
 	};
 }

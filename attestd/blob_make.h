@@ -3,13 +3,13 @@
 #define ATTESTD_BLOB_MAKE_H
 
 #include "attestd/attester.h"
-#include "attestd/posture.h"
+#include "attestd/machine.h"
 #include "common/sizes.h"
 
 enum { BLOB_MADE_MAX = 2048 };
 
 struct blob_claims {
-	const struct posture *posture;
+	const struct machine *machine;
 	const uint8_t *endpoint_id;   // ENDPOINT_ID_LEN
 	const uint8_t *inference_key; // INFERENCE_KEY_LEN
 	uint64_t now_ms;	      // Unix

@@ -15,13 +15,16 @@ bytes(const uint8_t *data, size_t len)
 int
 attestd_verdict_send(struct ipc_peer *peer,
     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-    const uint8_t inference_key[static INFERENCE_KEY_LEN], unsigned deadline_ms,
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const struct attestd_evidence *evidence, unsigned deadline_ms,
     ipc_reply_fn *fn, void *arg, uint32_t *ret_id)
 {
 	Ipc__VerdictRequest msg = IPC__VERDICT_REQUEST__INIT;
 
 	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
 	msg.inference_key = bytes(inference_key, INFERENCE_KEY_LEN);
+	msg.has_evidence = evidence->bytes != NULL;
+	msg.evidence = bytes(evidence->bytes, evidence->len);
 	return ipc_call(peer, IPC__TYPE__IPC_VERDICT_REQUEST, &msg.base, -1,
 	    IPC__TYPE__IPC_VERDICT_REPLY, deadline_ms, fn, arg, ret_id);
 }

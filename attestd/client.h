@@ -30,10 +30,12 @@ struct attestd_evidence {
 // All _read: 0, status if it is an error, or -EBADMSG.
 
 // proxyd asks the verifier: how far can this key of this node be trusted?
+// evidence: the node's own, from gossip.
 MUST_CHECK int attestd_verdict_send(struct ipc_peer *,
     const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
-    const uint8_t inference_key[static INFERENCE_KEY_LEN], unsigned deadline_ms,
-    ipc_reply_fn *fn, void *arg, uint32_t *ret_id);
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const struct attestd_evidence *, unsigned deadline_ms, ipc_reply_fn *fn,
+    void *arg, uint32_t *ret_id);
 MUST_CHECK int attestd_verdict_read(
     int status, const ProtobufCMessage *msg, struct attestd_verdict *ret);
 

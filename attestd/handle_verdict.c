@@ -1,23 +1,58 @@
-// The verifier's answer to proxyd.  Without verification every node is at
-// the lowest level, whatever it claims: nobody gets a better verdict because
-// something here is missing.
+// The verifier's answer to proxyd.  Everything in the question is a peer's;
+// the level is computed here, from the trust files as they are now, and is the
+// lowest whenever something is missing.
 #include "attestd/attestd.h"
+
+#include <string.h>
+
+#include "attestd/level.h"
+#include "common/log.h"
+
+static void
+look_at_trust(struct attestd *d)
+{
+	if (!trust_store_refresh(&d->trust))
+		return;
+	if (d->trust.is_damaged)
+		LOG(LOG_ERROR, "trust_damaged",
+		    F("line", (uint64_t)d->trust.bad_line));
+	else
+		LOG(LOG_INFO, "trust_read",
+		    F("lines", (uint64_t)d->trust.decided.n));
+}
+
+_Static_assert((int)LEVEL_HARDWARE == (int)IPC__LEVEL__LEVEL_HARDWARE,
+    "the levels of the two processes are the same numbers");
 
 int
 handle_verdict(
     struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
-	static const char reason[] = "no evidence: this version verifies none";
 	const Ipc__VerdictRequest *request = (const Ipc__VerdictRequest *)msg;
+	struct attestd *d = ipc_peer_daemon(peer);
 	Ipc__VerdictReply reply = IPC__VERDICT_REPLY__INIT;
+	struct level_question question = { .now_ms = clock_unix_ms() };
+	struct verdict verdict;
 
 	if (request->endpoint_id.len != ENDPOINT_ID_LEN ||
-	    request->inference_key.len != INFERENCE_KEY_LEN)
+	    request->inference_key.len != INFERENCE_KEY_LEN ||
+	    (request->has_evidence && request->evidence.len > EVIDENCE_MAX))
 		return -EPROTO;
-	reply.level = IPC__LEVEL__LEVEL_NONE;
-	// The generated structs know no const; packing only reads.
-	reply.reason = (char *)(uintptr_t)reason;
-	reply.expires_ms = clock_unix_ms() + ATTESTD_VERDICT_MS;
+	memcpy(question.node, request->endpoint_id.data, ENDPOINT_ID_LEN);
+	memcpy(question.inference_key, request->inference_key.data,
+	    INFERENCE_KEY_LEN);
+	if (request->has_evidence) {
+		question.blob = request->evidence.data;
+		question.blob_len = request->evidence.len;
+	}
+	look_at_trust(d);
+	level_of_blob(&d->trust, &question, &verdict);
+	LOG(LOG_DEBUG, "verdict", F("peer", log_peer(question.node)),
+	    F("level", level_name(verdict.level)),
+	    F("reason", (const char *)verdict.reason));
+	reply.level = (Ipc__Level)verdict.level;
+	reply.reason = verdict.reason;
+	reply.expires_ms = verdict.expires_ms;
 	return ipc_reply(
 	    peer, frame, IPC__TYPE__IPC_VERDICT_REPLY, &reply.base);
 }

@@ -21,7 +21,8 @@ enum level { // the numbers of Ipc__Level
 
 enum {
 	LEVEL_REASON_MAX = 256,
-	LEVEL_VERDICT_MS = 60 * 1000, // a verdict's life, at most
+	LEVEL_VERDICT_MS = 20 * 1000, // a verdict's life: so late is a change
+				      // of the trust files
 };
 
 struct verdict {

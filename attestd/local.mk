@@ -47,7 +47,7 @@ attestd_libattester_a_SOURCES = \
 	attestd/attester.c attestd/attester.h attestd/attester_impl.h \
 	attestd/blob_make.c attestd/blob_make.h \
 	attestd/evidence_make.c attestd/evidence_make.h \
-	attestd/posture.c attestd/posture.h \
+	attestd/machine.c attestd/machine.h \
 	attestd/tcti_fd.c attestd/tcti_fd.h \
 	attestd/tpm.c attestd/tpm.h attestd/tpm_ek.c
 attestd_libattester_a_CFLAGS = $(EVIDENCE_CFLAGS) $(TSS2_CFLAGS) \

@@ -1,10 +1,12 @@
 // meshllm-attestd: the signer or the verifier, by --role.  The steps of the
 // start stand here in their order; no byte of another process is read before
 // the last one.
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attestd/attestd.h"
+#include "attestd/tcti_fd.h"
 #include "common/environment.h"
 #include "common/guard.h"
 #include "common/log.h"
@@ -14,6 +16,7 @@
 struct settings {
 	char *role;
 	char *attester;
+	char *ek_chain;
 	char *state_dir;
 	char *log_level;
 };
@@ -22,9 +25,13 @@ struct settings {
 static const struct option options[] = {
 	{ "role", "attestd", "ROLE", "signer or verifier",
 	    OPTION_STRING, offsetof(struct settings, role) },
-	{ "attester", "attestd", "NAME", "what vouches for this node: none",
+	{ "attester", "attestd", "NAME",
+	    "what vouches for this node: tpm2[:TCTI], software or none",
 	    OPTION_STRING, offsetof(struct settings, attester) },
-	{ "state-dir", "attestd", "DIR", "this version keeps nothing there",
+	{ "ek-chain", "attestd", "FILE",
+	    "certificates of those who certified this TPM, PEM",
+	    OPTION_STRING, offsetof(struct settings, ek_chain) },
+	{ "state-dir", "attestd", "DIR", "the verifier's trust files",
 	    OPTION_STRING, offsetof(struct settings, state_dir) },
 	{ "log-level", "attestd", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
@@ -42,16 +49,13 @@ static const char *const siblings[] = { "meshllm", "cryptod", "gossipd",
 static int
 check_settings(const struct settings *s, char *error, size_t error_len)
 {
-	const char *wrong = NULL;
+	struct attester_config config;
+	const char *wrong = NULL, *why = NULL;
 
 	if (s->role == NULL || attestd_find_role(s->role) == NULL)
 		wrong = "--role: signer or verifier";
-	else if (s->attester != NULL &&
-	    (strcmp(s->attester, "tpm2") == 0 ||
-		strcmp(s->attester, "software") == 0))
-		wrong = "--attester: not built into this version; use none";
-	else if (s->attester != NULL && strcmp(s->attester, "none") != 0)
-		wrong = "--attester: there is none of this name; use none";
+	else if (attester_parse(s->attester, &config, &why) < 0)
+		wrong = why;
 	else if (log_set_level_name(s->log_level) < 0)
 		wrong = "--log-level: not error, warning, info or debug";
 	if (wrong == NULL)
@@ -80,10 +84,40 @@ read_options(int argc, char **argv, struct settings *s)
 	}
 }
 
+// What only one of the two has, and the only paths that it may still reach.
+static int
+init_role(struct attestd *d, const struct settings *s,
+    struct landlock_path *ret_path, struct landlock_policy *ret_policy)
+{
+	struct attester_config config;
+	bool is_socket;
+	const char *why;
+	int r;
+
+	*ret_policy = (struct landlock_policy){ .paths = ret_path };
+	*ret_path = (struct landlock_path){ .is_writable = true };
+	if (d->role->self == ROLE_VERIFIER) {
+		ret_path->path = s->state_dir;
+		ret_policy->n_paths = s->state_dir == NULL ? 0 : 1;
+		return trust_store_init(&d->trust, s->state_dir);
+	}
+	if ((r = attester_parse(s->attester, &config, &why)) < 0)
+		return r;
+	config.ek_chain = s->ek_chain;
+	// A device that is not there now cannot be allowed, nor opened later.
+	if (config.kind == ATTESTER_TPM2 &&
+	    tcti_fd_is_conf(config.tcti, &ret_path->path, &is_socket) &&
+	    !is_socket && access(ret_path->path, F_OK) == 0)
+		ret_policy->n_paths = 1;
+	return signer_init(d, &config);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct settings settings = { 0 };
+	struct landlock_policy landlock;
+	struct landlock_path path;
 	struct process_channels channels;
 	const struct attestd_role *role;
 	struct event_base *base;
@@ -96,7 +130,6 @@ main(int argc, char **argv)
 	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
 	role = attestd_find_role(settings.role);
-	options_done(options, N_ELEMENTS(options), &settings);
 	log_open(role->name);
 	if (process_take_channels(role->n_channels, &channels) < 0) {
 		process_explain_alone("meshllm-attestd", siblings);
@@ -113,12 +146,19 @@ main(int argc, char **argv)
 		fatal("loop", r);
 	attestd_init(&d, role, base);
 	measure_self_or_die(&d.measure, is_guarded);
+	// No configuration file of libcrypto, no lines of libtss2.
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	    setenv("TSS2_LOG", "all+NONE", 1) == -1)
+		fatal("libraries", -ENOMEM);
+	if ((r = init_role(&d, &settings, &path, &landlock)) < 0)
+		fatal("init", r);
 
 	// 3. give it all up, never back
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
-	if (landlock_enter_or_die(&role->landlock))
+	if (landlock_enter_or_die(&landlock))
 		d.measure.bits |= MEASURE_LANDLOCK;
+	options_done(options, N_ELEMENTS(options), &settings);
 	sandbox_enter_or_die(role->sandbox, role->n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose

@@ -11,7 +11,6 @@ static const struct attestd_role roles[] = {
 	    .n_rules = N_ELEMENTS(attestd_signer_rules),
 	    .sandbox = attestd_signer_sandbox,
 	    .n_sandbox = N_ELEMENTS(attestd_signer_sandbox),
-	    .landlock = { 0 }, // no file system, no TCP
 	    .channels = { ROLE_CRYPTOD, ROLE_GOSSIPD },
 	    .n_channels = 2 },
 	{ .option = "verifier",
@@ -21,7 +20,6 @@ static const struct attestd_role roles[] = {
 	    .n_rules = N_ELEMENTS(attestd_verifier_rules),
 	    .sandbox = attestd_verifier_sandbox,
 	    .n_sandbox = N_ELEMENTS(attestd_verifier_sandbox),
-	    .landlock = { 0 },
 	    .channels = { ROLE_PROXYD },
 	    .n_channels = 1 },
 };

@@ -25,7 +25,7 @@ const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
 const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES] = {
 	STOP_RULE,
 	{ IPC__TYPE__IPC_VERDICT_REQUEST, .from = FROM(ROLE_PROXYD),
-	    .phases = IPC_SERVING, .max_body = 68,
+	    .phases = IPC_SERVING, .max_body = 68 + 3 + EVIDENCE_MAX,
 	    .descriptor = &ipc__verdict_request__descriptor,
 	    .handle = handle_verdict },
 };

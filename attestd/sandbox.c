@@ -1,7 +1,9 @@
-// Neither process of attestd opens a path, a socket or another process after
-// its start.  The lists are apart, because the two will not stay alike: only
-// the signer will ever talk to a TPM, only the verifier will read evidence.
+// Neither process of attestd starts another or reaches a network.  The signer
+// may open its TPM again, the verifier the files of its one folder; which
+// paths these are is Landlock's to say (main.c).
 #include "attestd/attestd.h"
+
+#include <sys/socket.h>
 
 // clang-format off
 const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
@@ -17,6 +19,17 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
 	ALLOW(munmap,		"free"),
+	ALLOW(mremap,		"realloc"),
+	// the TPM, opened again after it went away; Landlock has its path
+	ALLOW(openat,		"tcti_fd_open"),
+	ALLOW_ARG(socket, 0, AF_UNIX, "tcti_fd_open: a software TPM"),
+	ALLOW(connect,		"tcti_fd_open: a software TPM"),
+	ALLOW(writev,		"tcti_fd: a command"),
+	ALLOW(read,		"tcti_fd: a response"),
+	ALLOW(poll,		"tcti_fd: until the deadline"),
+	ALLOW_ARG(getrandom, 2, 0, "the software key's signatures"),
+	ALLOW(getpid,		"libcrypto: has it forked since?"),
+	ALLOW(futex,		"libcrypto"),
 	// end
 	ALLOW(exit_group,	"exit"),
 };
@@ -34,6 +47,17 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
 	ALLOW(munmap,		"free"),
+	ALLOW(mremap,		"realloc"),
+	// the trust files; Landlock has their folder
+	ALLOW(newfstatat,	"trust_store_refresh"),
+	ALLOW(openat,		"trust_load, trust_save"),
+	ALLOW(pread64,		"trust_load"),
+	ALLOW(pwrite64,		"trust_save"),
+	ALLOW(fsync,		"trust_save"),
+	ALLOW(renameat,		"trust_save"),
+	ALLOW_ARG(getrandom, 2, 0, "libcrypto"),
+	ALLOW(getpid,		"libcrypto: has it forked since?"),
+	ALLOW(futex,		"libcrypto"),
 	// end
 	ALLOW(exit_group,	"exit"),
 };

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "common/process.h"
@@ -69,7 +70,9 @@ transmit(TSS2_TCTI_CONTEXT *context, size_t len, const uint8_t *command)
 
 	t->have = 0;
 	while (len > 0) {
-		ssize_t n = write(t->fd, command, len);
+		// The sandbox allows write(2) for standard error only.
+		struct iovec part = { (void *)(uintptr_t)command, len };
+		ssize_t n = writev(t->fd, &part, 1);
 
 		if (n > 0) {
 			command += n;

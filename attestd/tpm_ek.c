@@ -9,23 +9,24 @@
 
 enum { NV_PART = 512, NV_MAX = 4096 };
 
-enum { EK_ATTRIBUTES = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+enum {
+	EK_ATTRIBUTES = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
 	    TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_ADMINWITHPOLICY |
-	    TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT };
+	    TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT
+};
 
 // PolicySecret(endorsement), and PolicyOR of it and an NV policy (TCG EK
 // Credential Profile 2.4, B.3 and B.6).
-#define POLICY_A							\
-	0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90,	\
-	    0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd, 0x52, 0xd7, 0x6e,	\
-	    0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14,	\
-	    0x69, 0xaa
-#define POLICY_B_384							\
-	0xb2, 0x6e, 0x7d, 0x28, 0xd1, 0x1a, 0x50, 0xbc, 0x53, 0xd8,	\
-	    0x82, 0xbc, 0xf5, 0xfd, 0x3a, 0x1a, 0x07, 0x41, 0x48, 0xbb,	\
-	    0x35, 0xd3, 0xb4, 0xe4, 0xcb, 0x1c, 0x0a, 0xd9, 0xbd, 0xe4,	\
-	    0x19, 0xca, 0xcb, 0x47, 0xba, 0x09, 0x69, 0x96, 0x46, 0x15,	\
-	    0x0f, 0x9f, 0xc0, 0x00, 0xf3, 0xf8, 0x0e, 0x12
+#define POLICY_A                                                              \
+	0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc,     \
+	    0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, \
+	    0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa
+#define POLICY_B_384                                                          \
+	0xb2, 0x6e, 0x7d, 0x28, 0xd1, 0x1a, 0x50, 0xbc, 0x53, 0xd8, 0x82,     \
+	    0xbc, 0xf5, 0xfd, 0x3a, 0x1a, 0x07, 0x41, 0x48, 0xbb, 0x35, 0xd3, \
+	    0xb4, 0xe4, 0xcb, 0x1c, 0x0a, 0xd9, 0xbd, 0xe4, 0x19, 0xca, 0xcb, \
+	    0x47, 0xba, 0x09, 0x69, 0x96, 0x46, 0x15, 0x0f, 0x9f, 0xc0, 0x00, \
+	    0xf3, 0xf8, 0x0e, 0x12
 
 // Elliptic curves first: making an RSA key anew takes a chip seconds.
 static const struct ek_kind {
@@ -35,39 +36,43 @@ static const struct ek_kind {
 	TPM2B_PUBLIC template;
 } kinds[] = {
 	{ 0x01c00016, 0x81010016, true, // H-3
-	    { .publicArea = {
-		.type = TPM2_ALG_ECC, .nameAlg = TPM2_ALG_SHA384,
-		.objectAttributes = EK_ATTRIBUTES | TPMA_OBJECT_USERWITHAUTH,
-		.authPolicy = { .size = 48, .buffer = { POLICY_B_384 } },
-		.parameters.eccDetail = {
-		    .symmetric = { .algorithm = TPM2_ALG_AES,
-			.keyBits.aes = 256, .mode.aes = TPM2_ALG_CFB },
-		    .scheme.scheme = TPM2_ALG_NULL,
-		    .curveID = TPM2_ECC_NIST_P384,
-		    .kdf.scheme = TPM2_ALG_NULL } } } },
+	    { .publicArea = { .type = TPM2_ALG_ECC,
+		  .nameAlg = TPM2_ALG_SHA384,
+		  .objectAttributes = EK_ATTRIBUTES | TPMA_OBJECT_USERWITHAUTH,
+		  .authPolicy = { .size = 48, .buffer = { POLICY_B_384 } },
+		  .parameters.eccDetail = { .symmetric = { .algorithm =
+							       TPM2_ALG_AES,
+						.keyBits.aes = 256,
+						.mode.aes = TPM2_ALG_CFB },
+		      .scheme.scheme = TPM2_ALG_NULL,
+		      .curveID = TPM2_ECC_NIST_P384,
+		      .kdf.scheme = TPM2_ALG_NULL } } } },
 	{ 0x01c0000a, 0x81010002, false, // L-2
-	    { .publicArea = {
-		.type = TPM2_ALG_ECC, .nameAlg = TPM2_ALG_SHA256,
-		.objectAttributes = EK_ATTRIBUTES,
-		.authPolicy = { .size = 32, .buffer = { POLICY_A } },
-		.parameters.eccDetail = {
-		    .symmetric = { .algorithm = TPM2_ALG_AES,
-			.keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB },
-		    .scheme.scheme = TPM2_ALG_NULL,
-		    .curveID = TPM2_ECC_NIST_P256,
-		    .kdf.scheme = TPM2_ALG_NULL },
-		.unique.ecc = { .x.size = 32, .y.size = 32 } } } },
+	    { .publicArea = { .type = TPM2_ALG_ECC,
+		  .nameAlg = TPM2_ALG_SHA256,
+		  .objectAttributes = EK_ATTRIBUTES,
+		  .authPolicy = { .size = 32, .buffer = { POLICY_A } },
+		  .parameters.eccDetail = { .symmetric = { .algorithm =
+							       TPM2_ALG_AES,
+						.keyBits.aes = 128,
+						.mode.aes = TPM2_ALG_CFB },
+		      .scheme.scheme = TPM2_ALG_NULL,
+		      .curveID = TPM2_ECC_NIST_P256,
+		      .kdf.scheme = TPM2_ALG_NULL },
+		  .unique.ecc = { .x.size = 32, .y.size = 32 } } } },
 	{ 0x01c00002, 0x81010001, false, // L-1
-	    { .publicArea = {
-		.type = TPM2_ALG_RSA, .nameAlg = TPM2_ALG_SHA256,
-		.objectAttributes = EK_ATTRIBUTES,
-		.authPolicy = { .size = 32, .buffer = { POLICY_A } },
-		.parameters.rsaDetail = {
-		    .symmetric = { .algorithm = TPM2_ALG_AES,
-			.keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB },
-		    .scheme.scheme = TPM2_ALG_NULL,
-		    .keyBits = 2048, .exponent = 0 },
-		.unique.rsa.size = 256 } } },
+	    { .publicArea = { .type = TPM2_ALG_RSA,
+		  .nameAlg = TPM2_ALG_SHA256,
+		  .objectAttributes = EK_ATTRIBUTES,
+		  .authPolicy = { .size = 32, .buffer = { POLICY_A } },
+		  .parameters.rsaDetail = { .symmetric = { .algorithm =
+							       TPM2_ALG_AES,
+						.keyBits.aes = 128,
+						.mode.aes = TPM2_ALG_CFB },
+		      .scheme.scheme = TPM2_ALG_NULL,
+		      .keyBits = 2048,
+		      .exponent = 0 },
+		  .unique.rsa.size = 256 } } },
 };
 
 // One part, with the owner's authority or else the index's own.
@@ -89,8 +94,8 @@ read_nv(struct tpm *t, ESYS_TR nv, uint8_t ret[static NV_MAX], size_t *ret_len)
 {
 	TPM2B_NV_PUBLIC *public = NULL;
 	size_t size, at = 0;
-	TSS2_RC rc = Esys_NV_ReadPublic(t->esys, nv, ESYS_TR_NONE,
-	    ESYS_TR_NONE, ESYS_TR_NONE, &public, NULL);
+	TSS2_RC rc = Esys_NV_ReadPublic(t->esys, nv, ESYS_TR_NONE, ESYS_TR_NONE,
+	    ESYS_TR_NONE, &public, NULL);
 
 	if (rc != TSS2_RC_SUCCESS)
 		return rc;
@@ -197,8 +202,7 @@ tpm_find_ek(struct tpm *t)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (t->tcti.is_late)
-			return tpm_fail(
-			    t, TSS2_ESYS_RC_GENERAL_FAILURE, "");
+			return tpm_fail(t, TSS2_ESYS_RC_GENERAL_FAILURE, "");
 		if (read_certificate(t, &kinds[i]) < 0 ||
 		    load_ek(t, &kinds[i], &ek, &transient) != TSS2_RC_SUCCESS)
 			continue;

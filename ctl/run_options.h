@@ -14,7 +14,7 @@
 struct run_options {
 	char *config, *daemon_dir, *state_dir, *log_level;
 	uint64_t rotate_seconds;
-	char *attester;
+	char *attester, *ek_chain;
 	struct option_list mesh, advertise, join;
 	char *api, *management;
 	struct option_list backend;

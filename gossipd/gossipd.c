@@ -149,6 +149,7 @@ gossipd_free(struct gossipd *d)
 	ipc_peer_free(d->signer);
 	gossip_free(d->gossip);
 	close_fd(&d->mesh_id_fd);
+	free(d->evidence);
 	free(d);
 }
 
@@ -169,6 +170,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 			if (link->conn != NULL)
 				publish_mark(d, link->id);
 	}
+	gossipd_refresh_evidence(d, now);
 	mesh_tick(d, now);
 }
 

@@ -40,6 +40,7 @@ enum {
 	DIAL_DEADLINE_MS = 10 * 1000,
 	GREETING_MS = 60, // other programs admit us so long after they answered
 	KEYS_DEADLINE_MS = 10 * 1000,
+	EVIDENCE_INTERVAL_MS = 10 * 1000, // the signer is asked this often
 	PUBLISH_INTERVAL_MS = 10 * 1000, // rtt and last seen, to the status
 };
 
@@ -129,6 +130,9 @@ struct gossipd {
 	size_t control_bytes;
 	struct dirty_peer *dirty; // to be told to proxyd
 	uint64_t published_ms;
+	uint8_t *evidence; // owned; field 38, from the signer, opaque; or NULL
+	size_t evidence_len;
+	uint64_t evidence_ms; // when it was asked for last
 	uint64_t started_ms;
 
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
@@ -182,6 +186,8 @@ ipc_handler handle_posture, handle_key_changed, handle_tunnel_request,
 // result: an Ipc__Result
 void gossipd_tunnel_reply(struct gossipd *, uint32_t request_id, int result);
 MUST_CHECK int gossipd_refresh_keys(struct gossipd *);
+// Ask the signer, if it is time.
+void gossipd_refresh_evidence(struct gossipd *, uint64_t now_ms);
 
 // ---- state.c: the two small files, and the addresses to announce
 MUST_CHECK int state_load_reset_key(const char *dir, uint8_t ret[static 32]);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "attestd/client.h"
 #include "common/log.h"
 #include "cryptod/client.h"
 
@@ -230,6 +231,58 @@ gossipd_refresh_keys(struct gossipd *d)
 		return -EPIPE;
 	return cryptod_keys_send(
 	    d->cryptod, KEYS_DEADLINE_MS, on_keys, d, NULL);
+}
+
+static void
+set_evidence(struct gossipd *d, const struct attestd_evidence *e)
+{
+	uint8_t *copy = NULL;
+
+	if (e->len == d->evidence_len &&
+	    (e->len == 0 || memcmp(e->bytes, d->evidence, e->len) == 0))
+		return;
+	if (e->len != 0) {
+		if ((copy = malloc(e->len)) == NULL)
+			return; // asked for again soon
+		memcpy(copy, e->bytes, e->len);
+	}
+	free(d->evidence);
+	d->evidence = copy;
+	d->evidence_len = e->len;
+	mesh_tell_self(d);
+}
+
+static void
+on_evidence(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct gossipd *d = arg;
+	struct attestd_evidence evidence;
+
+	(void)frame;
+	status = attestd_evidence_read(status, msg, &evidence);
+	// Without an answer what we have grows old, and peers notice.
+	if (status < 0)
+		LOG(LOG_WARNING, "evidence-missing",
+		    F("error", log_error(status)));
+	else
+		set_evidence(d, &evidence);
+}
+
+void
+gossipd_refresh_evidence(struct gossipd *d, uint64_t now_ms)
+{
+	int r;
+
+	if (d->signer == NULL ||
+	    (d->evidence_ms != 0 &&
+		now_ms - d->evidence_ms < EVIDENCE_INTERVAL_MS))
+		return;
+	d->evidence_ms = now_ms;
+	r = attestd_evidence_send(
+	    d->signer, KEYS_DEADLINE_MS, on_evidence, d, NULL);
+	if (r < 0)
+		LOG(LOG_WARNING, "evidence-missing", F("error", log_error(r)));
 }
 
 int

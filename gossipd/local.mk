@@ -52,7 +52,8 @@ gossipd_libgossipd_a_CFLAGS = $(GOSSIPD_CFLAGS)
 meshllm_gossipd_SOURCES = gossipd/main.c
 meshllm_gossipd_CFLAGS = $(GOSSIPD_CFLAGS)
 meshllm_gossipd_LDADD = $(GOSSIPD_LIBS)
-GOSSIPD_LIBS = gossipd/libgossipd.a gossipd/libgossip.a \
+GOSSIPD_LIBS = gossipd/libgossipd.a attestd/libattestd_client.a \
+	gossipd/libgossip.a \
 	gossipd/libquic.a cryptod/libcryptod_client.a proxyd/libproxydclient.a \
 	$(COMMON_LIBS) $(NGTCP2_GNUTLS_LIBS) $(NGTCP2_LIBS) $(GNUTLS_LIBS) \
 	$(JANSSON_LIBS)

@@ -347,6 +347,8 @@ mesh_tell_self(struct gossipd *d)
 		.has_announcement = d->has_announcement,
 		.version = NODE_VERSION,
 		.posture = d->posture,
+		.evidence = d->evidence,
+		.evidence_len = d->evidence_len,
 	};
 
 	if (d->gossip == NULL)

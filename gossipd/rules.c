@@ -1,6 +1,7 @@
 // The contract of gossipd: who may tell it what.
 #include "gossipd/gossipd.h"
 
+#include "attestd/client.h"
 #include "cryptod/client.h"
 
 // clang-format off
@@ -29,6 +30,11 @@ const struct ipc_rule gossipd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__key_changed__descriptor,
 	    .handle = handle_key_changed },
+
+	{ IPC__TYPE__IPC_EVIDENCE_REPLY, .from = FROM(ROLE_SIGNER),
+	    .phases = IPC_SERVING,
+	    .max_body = ATTESTD_EVIDENCE_REPLY_MAX, .is_reply = true,
+	    .descriptor = &ipc__evidence_reply__descriptor },
 
 	{ IPC__TYPE__IPC_TUNNEL_REQUEST, .from = FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 40, .n_fds = 1,

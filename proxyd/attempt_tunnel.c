@@ -261,6 +261,7 @@ attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
 {
 	struct proxyd *d = a->d;
 	struct peer *peer = peers_find(&d->peers, a->to.peer_id);
+	struct attestd_evidence evidence = { 0 };
 	int r;
 
 	if (!d->config->is_attested_required ||
@@ -271,10 +272,13 @@ attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
 			fail_to_go(ret_failure, r);
 		return r;
 	}
+	if (peer != NULL)
+		evidence = (struct attestd_evidence){ peer->evidence,
+			peer->evidence_len };
 	r = d->verifier == NULL
 	    ? -EPIPE
 	    : attestd_verdict_send(d->verifier, a->to.peer_id, a->to.key,
-		  ASK_DEADLINE_MS, on_verdict, a, &a->verdict_id);
+		  &evidence, ASK_DEADLINE_MS, on_verdict, a, &a->verdict_id);
 	if (r == 0)
 		return 0;
 	candidates_refuse(

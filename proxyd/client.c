@@ -134,6 +134,10 @@ proxyd_peer_update_send(
 	msg.has_owner_id = update->owner == IPC__OWNER__OWNER_EXPIRED ||
 	    update->owner == IPC__OWNER__OWNER_VERIFIED;
 	msg.owner_id = bytes(update->owner_id, OWNER_ID_LEN);
+	msg.has_evidence =
+	    update->evidence != NULL && update->evidence_len <= EVIDENCE_MAX;
+	if (msg.has_evidence)
+		msg.evidence = bytes(update->evidence, update->evidence_len);
 	msg.n_models = (uint32_t)n_models;
 	r = ipc_notify(peer, IPC__TYPE__IPC_PEER_UPDATE, &msg.base, -1);
 	return r < 0 ? r : send_models(peer, update, n_models);

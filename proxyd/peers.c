@@ -20,6 +20,7 @@ peer_free(struct peer *peer)
 	if (peer == NULL)
 		return;
 	free(peer->models);
+	free(peer->evidence);
 	free(peer);
 }
 
@@ -155,6 +156,28 @@ take_fields(struct peer *peer, const Ipc__PeerUpdate *msg)
 	}
 }
 
+static int
+take_evidence(struct peer *peer, const Ipc__PeerUpdate *msg)
+{
+	if (!msg->has_evidence || msg->evidence.len == 0)
+		return 0;
+	if (msg->evidence.len > EVIDENCE_MAX)
+		return -EBADMSG;
+	if ((peer->evidence = malloc(msg->evidence.len)) == NULL)
+		return -ENOMEM;
+	memcpy(peer->evidence, msg->evidence.data, msg->evidence.len);
+	peer->evidence_len = msg->evidence.len;
+	return 0;
+}
+
+static bool
+same_evidence(const struct peer *a, const struct peer *b)
+{
+	return a->evidence_len == b->evidence_len &&
+	    (a->evidence_len == 0 ||
+		memcmp(a->evidence, b->evidence, a->evidence_len) == 0);
+}
+
 int
 peers_update_begin(struct peers *peers, const Ipc__PeerUpdate *msg,
     uint64_t now_ms, const char **ret_why)
@@ -162,6 +185,7 @@ peers_update_begin(struct peers *peers, const Ipc__PeerUpdate *msg,
 	struct peer_staging *staging = &peers->staging;
 	const struct peer *before;
 	struct peer *peer;
+	int r;
 
 	if (!update_is_sane(msg))
 		return -EBADMSG;
@@ -170,6 +194,10 @@ peers_update_begin(struct peers *peers, const Ipc__PeerUpdate *msg,
 	if ((peer = calloc(1, sizeof(*peer))) == NULL)
 		return -ENOMEM;
 	take_fields(peer, msg);
+	if ((r = take_evidence(peer, msg)) < 0) {
+		peer_free(peer);
+		return r;
+	}
 	before = peers_find(peers, peer->id);
 	*ret_why = take_announcement(peer, before, msg, now_ms);
 	if (msg->n_models > 0) {
@@ -254,10 +282,13 @@ commit(struct peers *peers, struct peer **ret)
 	peers->staging.peer = NULL;
 	if (old != NULL) {
 		note_lost_models(peers, old, peer);
-		peer->verdict = old->verdict;
+		// A verdict is about the evidence that it was made on.
+		if (same_evidence(peer, old))
+			peer->verdict = old->verdict;
 		peer->verdict_asked = old->verdict_asked;
 		peer->in_flight = old->in_flight;
 		free(old->models);
+		free(old->evidence);
 		*old = *peer;
 		free(peer);
 		*ret = old;

@@ -64,6 +64,8 @@ struct peer {
 	uint8_t unsigned_key[INFERENCE_KEY_LEN];
 	struct peer_model *models; // owned, sorted by name
 	size_t n_models;
+	uint8_t *evidence; // owned; NULL: none
+	size_t evidence_len;
 	struct peer_verdict verdict;
 	bool verdict_asked; // the answer is on its way
 	unsigned in_flight; // our requests there now

@@ -6,7 +6,7 @@
 enum {
 	PROCESSES_BODY_MAX = 1024,
 	MESH_INFO_BODY_MAX = IPC_BODY_MAX, // the token has all addresses
-	PEER_UPDATE_BODY_MAX = 1024,
+	PEER_UPDATE_BODY_MAX = 1024 + EVIDENCE_MAX,
 	ID_BODY_MAX = 34, // one field of 32 bytes
 	TUNNEL_REPLY_MAX = 2,
 };

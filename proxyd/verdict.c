@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+// Updates of a peer come every ten seconds; a verdict that would end before
+// the next one is renewed.
+enum { VERDICT_RENEW_MS = 12 * 1000 };
+
 void
 verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
     const struct attestd_verdict *verdict)
@@ -47,7 +51,7 @@ is_fresh(const struct peer *peer, const uint8_t *key, uint64_t now)
 {
 	const struct peer_verdict *v = &peer->verdict;
 
-	return v->is_known && now < v->expires_ms &&
+	return v->is_known && now + VERDICT_RENEW_MS < v->expires_ms &&
 	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
 }
 
@@ -69,6 +73,8 @@ verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
 	memcpy(q->peer_id, peer_id, ENDPOINT_ID_LEN);
 	memcpy(q->key, key, INFERENCE_KEY_LEN);
 	if (attestd_verdict_send(d->verifier, q->peer_id, q->key,
+		&(struct attestd_evidence){
+		    peer->evidence, peer->evidence_len },
 		ASK_DEADLINE_MS, on_verdict, q, NULL) < 0)
 		free(q);
 	else

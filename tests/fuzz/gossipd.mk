@@ -34,7 +34,8 @@ FUZZ_TARGETS += tests/fuzz/control_fuzz
 tests_fuzz_control_fuzz_SOURCES = tests/fuzz/control_fuzz.c \
 	tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
 tests_fuzz_control_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
-tests_fuzz_control_fuzz_LDADD = gossipd/libgossipd.a gossipd/libgossip.a \
+tests_fuzz_control_fuzz_LDADD = gossipd/libgossipd.a \
+	attestd/libattestd_client.a gossipd/libgossip.a \
 	cryptod/libcryptod_client.a proxyd/libproxydclient.a $(FUZZ_LIBS) \
 	$(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/control

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/process.h"
 #include "tests/sandbox/daemon.h"
+#include "tests/unit/swtpm.h"
 
 enum { DEADLINE = 5000, ROUNDS = 100 };
 
@@ -153,7 +154,7 @@ ask_verdict(struct node *n, size_t key_len, struct wanted *w)
 }
 
 static void
-verifier_knows_no_evidence(void **state)
+without_evidence_a_node_is_at_the_lowest_level(void **state)
 {
 	struct node n;
 	struct wanted w = { 0 };
@@ -171,10 +172,8 @@ verifier_knows_no_evidence(void **state)
 		ask_verdict(&n, 32, &w);
 		assert_int_equal(w.result, 0);
 		assert_int_equal(w.verdict.level, IPC__LEVEL__LEVEL_NONE);
-		assert_string_equal(
-		    w.reason, "no evidence: this version verifies none");
-		assert_in_range(
-		    w.verdict.expires_ms, now + 50000, now + 120000);
+		assert_string_equal(w.reason, "the host has sent no evidence");
+		assert_in_range(w.verdict.expires_ms, now + 10000, now + 60000);
 	}
 	ask_verdict(&n, 31, &w);
 	assert_int_not_equal(w.result, 0);
@@ -182,9 +181,9 @@ verifier_knows_no_evidence(void **state)
 }
 
 static void
-signer_start(struct node *n)
+signer_start(struct node *n, const char *attester)
 {
-	start(n, "signer", 2, "--attester=none");
+	start(n, "signer", 2, attester);
 	n->parent_fd = n->daemon.parent_fd;
 	n->cryptod_fd = n->daemon.fds[0];
 	n->parent =
@@ -202,7 +201,7 @@ signer_is_ready_once_it_knows_the_keys(void **state)
 	struct node n;
 
 	(void)state;
-	signer_start(&n);
+	signer_start(&n, "--attester=none");
 	while (n.keys_asked == 0)
 		assert_int_equal(daemon_pump(n.first, n.cryptod_fd), 0);
 	while (!n.is_ready)
@@ -221,11 +220,101 @@ signer_is_ready_once_it_knows_the_keys(void **state)
 	assert_int_equal(stop(&n), 0);
 }
 
+// Until the signer has evidence.
 static void
-refuses_an_attester_that_is_not_built_in(void **state)
+wait_for_evidence(struct node *n, struct wanted *w)
 {
-	static const char *const names[] = { "--attester=tpm2",
-		"--attester=software", "--attester=moon" };
+	Ipc__EvidenceRequest m = IPC__EVIDENCE_REQUEST__INIT;
+
+	for (int i = 0; i < 500 && !w->has_evidence; i++) {
+		assert_int_equal(
+		    ipc_call_wait(n->second, IPC__TYPE__IPC_EVIDENCE_REQUEST,
+			&m.base, IPC__TYPE__IPC_EVIDENCE_REPLY, DEADLINE,
+			on_evidence, w),
+		    0);
+		assert_int_equal(w->result, 0);
+		(void)usleep(10000);
+	}
+	assert_true(w->has_evidence);
+}
+
+static void
+run_signer(const char *attester, struct wanted *w)
+{
+	struct node n;
+
+	signer_start(&n, attester);
+	while (n.keys_asked == 0)
+		assert_int_equal(daemon_pump(n.first, n.cryptod_fd), 0);
+	while (!n.is_ready)
+		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
+	wait_for_evidence(&n, w);
+	assert_int_equal(stop(&n), 0);
+}
+
+static void
+a_software_key_signs_under_the_filter(void **state)
+{
+	struct wanted w = { 0 };
+
+	(void)state;
+	run_signer("--attester=software", &w);
+}
+
+static void
+a_tpm_signs_under_the_filter(void **state)
+{
+	char attester[140];
+	struct wanted w = { 0 };
+	struct swtpm s;
+
+	(void)state;
+	swtpm_start(&s);
+	(void)snprintf(
+	    attester, sizeof(attester), "--attester=tpm2:%s", s.tcti);
+	run_signer(attester, &w);
+	swtpm_stop(&s);
+}
+
+// A blob of the vectors is too old by now: it is read, and refused.  What is
+// written is in trust_test; here it is that the filter lets it be.
+static void
+verifier_remembers_a_key_in_its_folder(void **state)
+{
+	char dir[] = "/tmp/attestd-XXXXXX", option[64], path[64];
+	struct wanted w = { 0 };
+	struct node n;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(option, sizeof(option), "--state-dir=%s", dir);
+	start(&n, "verifier", 1, option);
+	n.parent_fd = n.daemon.parent_fd;
+	n.parent =
+	    connect_as(&n, &n.daemon.parent_fd, ROLE_PARENT, ROLE_VERIFIER);
+	n.first = connect_as(&n, &n.daemon.fds[0], ROLE_PROXYD, ROLE_VERIFIER);
+	while (!n.is_ready)
+		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
+	ask_verdict(&n, 32, &w);
+	assert_int_equal(w.result, 0);
+	(void)snprintf(path, sizeof(path), "%s/trust", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fputs("nonsense\n", f) >= 0, 1);
+	assert_int_equal(fclose(f), 0);
+	ask_verdict(&n, 32, &w);
+	assert_int_equal(w.result, 0);
+	assert_int_equal(stop(&n), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void
+refuses_an_attester_that_is_not_there(void **state)
+{
+	static const char *const names[] = { "--attester=tpm2x",
+		"--attester=tpm2:abrmd", "--attester=moon" };
 	struct node n;
 	int status;
 
@@ -246,9 +335,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verifier_knows_no_evidence),
+		cmocka_unit_test(
+		    without_evidence_a_node_is_at_the_lowest_level),
+		cmocka_unit_test(verifier_remembers_a_key_in_its_folder),
+		cmocka_unit_test(a_software_key_signs_under_the_filter),
+		cmocka_unit_test(a_tpm_signs_under_the_filter),
 		cmocka_unit_test(signer_is_ready_once_it_knows_the_keys),
-		cmocka_unit_test(refuses_an_attester_that_is_not_built_in),
+		cmocka_unit_test(refuses_an_attester_that_is_not_there),
 	};
 
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)

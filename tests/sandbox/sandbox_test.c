@@ -58,12 +58,9 @@ reaching_out_kills(void **state)
 	static char path[] = "/dev/null", empty[] = "";
 	static char *const argv[] = { path, NULL };
 	const struct sandbox_call calls[] = {
-		{ "openat", SYS_openat, { AT_FDCWD, ARG(path), O_RDONLY } },
 		{ "openat2", SYS_openat2, { AT_FDCWD, ARG(path) } },
 		{ "open", SYS_open, { ARG(path), O_RDONLY } },
 		{ "socket", SYS_socket, { AF_INET, SOCK_STREAM } },
-		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
-		{ "connect", SYS_connect, { 0 } },
 		{ "bind", SYS_bind, { 0 } },
 		{ "accept4", SYS_accept4, { 0 } },
 		{ "execve", SYS_execve, { ARG(path), ARG(argv) } },
@@ -79,7 +76,6 @@ reaching_out_kills(void **state)
 		{ "setuid", SYS_setuid, { 0 } },
 		{ "memfd_create", SYS_memfd_create, { ARG(empty), 0 } },
 		{ "io_uring_setup", SYS_io_uring_setup, { 1 } },
-		{ "read", SYS_read, { 0, ARG(path), 0 } },
 		{ "write to 1", SYS_write, { 1, ARG(path), 0 } },
 		{ "write to 3", SYS_write, { 3, ARG(path), 0 } },
 		{ "sendto", SYS_sendto, { 3, ARG(path), 0 } },
@@ -97,16 +93,33 @@ reaching_out_kills(void **state)
 		    { 0, PAGE, PROT_READ | PROT_EXEC } },
 		{ "pkey_mprotect", SYS_pkey_mprotect,
 		    { 0, PAGE, PROT_READ | PROT_EXEC, -1 } },
-		{ "mremap", SYS_mremap, { 0 } },
 		{ "getrandom that may block", SYS_getrandom,
 		    { ARG(path), 0, GRND_RANDOM } },
 		{ "madvise", SYS_madvise, { 0, 0, MADV_DONTNEED } },
+	};
+	// The signer opens its TPM again, the verifier its folder's files.
+	const struct sandbox_call cryptod_only[] = {
+		{ "openat", SYS_openat, { AT_FDCWD, ARG(path), O_RDONLY } },
+		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
+		{ "connect", SYS_connect, { 0 } },
+		{ "read", SYS_read, { 0, ARG(path), 0 } },
+		{ "mremap", SYS_mremap, { 0 } },
+	};
+	const struct sandbox_call verifier_only[] = {
+		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
+		{ "connect", SYS_connect, { 0 } },
+		{ "read", SYS_read, { 0, ARG(path), 0 } },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < N_LISTS; i++)
 		sandbox_check_killed(
 		    get_list(i).rules, get_list(i).n, calls, N_ELEMENTS(calls));
+	sandbox_check_killed(cryptod_sandbox, cryptod_n_sandbox, cryptod_only,
+	    N_ELEMENTS(cryptod_only));
+	sandbox_check_killed(attestd_verifier_sandbox,
+	    ATTESTD_N_VERIFIER_SANDBOX, verifier_only,
+	    N_ELEMENTS(verifier_only));
 }
 
 // Lines for machines and builds that are not this one: the clock without a
@@ -137,9 +150,10 @@ what_a_daemon_needs_does_not_kill(void **state)
 		    N_ELEMENTS(common));
 	sandbox_check_allowed(
 	    cryptod_sandbox, cryptod_n_sandbox, cryptod, N_ELEMENTS(cryptod));
+	// All but the first, random bytes, which libcrypto needs.
 	for (size_t i = 1; i < N_LISTS; i++)
-		sandbox_check_killed(get_list(i).rules, get_list(i).n, cryptod,
-		    N_ELEMENTS(cryptod));
+		sandbox_check_killed(get_list(i).rules, get_list(i).n,
+		    cryptod + 1, N_ELEMENTS(cryptod) - 1);
 }
 
 static void

@@ -21,7 +21,7 @@ static const uint8_t node[32] = { 1 }, key[32] = { 2 };
 
 static void
 check_blob(
-    struct attester *a, const struct posture *posture, enum blob_status wanted)
+    struct attester *a, const struct machine *posture, enum blob_status wanted)
 {
 	char json[BLOB_MADE_MAX], node_text[65];
 	struct blob_claims claims = { posture, node, key, clock_unix_ms() };
@@ -38,7 +38,7 @@ check_blob(
 	assert_int_not_equal(blob_check(json, len, &e), BLOB_VERIFIED);
 }
 
-static const struct posture good = { FACT_YES, FACT_YES, FACT_YES, FACT_YES,
+static const struct machine good = { FACT_YES, FACT_YES, FACT_YES, FACT_YES,
 	FACT_YES, 1 << 30, "Test machine", "" };
 
 static void
@@ -66,7 +66,7 @@ a_software_key_makes_blobs_that_the_old_network_verifies(void **state)
 {
 	struct attester_config c = { .kind = ATTESTER_SOFTWARE };
 	uint8_t der[P256_DER_MAX], point[P256_POINT_LEN];
-	struct posture open = good;
+	struct machine open = good;
 	struct attester *a;
 	size_t len;
 

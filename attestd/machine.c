@@ -1,7 +1,7 @@
 // Reads sysfs and securityfs before the sandbox closes.  Trusts the kernel;
 // root of this machine can lie about all of it, which is why the old blob's
 // claims are never more than self-signed.
-#include "attestd/posture.h"
+#include "attestd/machine.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -113,13 +113,13 @@ read_rdma(const char *root)
 
 // Printable ASCII that needs no escape anywhere.
 static void
-read_model(const char *root, char ret[static POSTURE_TEXT_MAX])
+read_model(const char *root, char ret[static MACHINE_TEXT_MAX])
 {
 	size_t n = 0;
 
 	if (read_file(root, "/sys/class/dmi/id/product_name", ret,
-		POSTURE_TEXT_MAX) == 0)
-		(void)snprintf(ret, POSTURE_TEXT_MAX, "Linux");
+		MACHINE_TEXT_MAX) == 0)
+		(void)snprintf(ret, MACHINE_TEXT_MAX, "Linux");
 	for (size_t i = 0; ret[i] != '\0'; i++)
 		if (ret[i] >= ' ' && ret[i] <= '~' && ret[i] != '"' &&
 		    ret[i] != '\\')
@@ -128,7 +128,7 @@ read_model(const char *root, char ret[static POSTURE_TEXT_MAX])
 }
 
 static void
-read_image(char ret[static POSTURE_HASH_HEX_LEN + 1])
+read_image(char ret[static MACHINE_HASH_HEX_LEN + 1])
 {
 	AUTO_FD fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -142,12 +142,12 @@ read_image(char ret[static POSTURE_HASH_HEX_LEN + 1])
 	while (ok && (n = read(fd, bytes, sizeof(bytes))) > 0)
 		ok = EVP_DigestUpdate(ctx, bytes, (size_t)n) == 1;
 	if (ok && n == 0 && EVP_DigestFinal_ex(ctx, digest, NULL) == 1)
-		hex_encode(ret, digest, POSTURE_HASH_HEX_LEN / 2);
+		hex_encode(ret, digest, MACHINE_HASH_HEX_LEN / 2);
 	EVP_MD_CTX_free(ctx);
 }
 
 void
-posture_read(const char *root, struct posture *ret)
+machine_read(const char *root, struct machine *ret)
 {
 	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
@@ -169,7 +169,7 @@ posture_read(const char *root, struct posture *ret)
 }
 
 bool
-posture_is_locked_down(const struct posture *p)
+machine_is_locked_down(const struct machine *p)
 {
 	return p->lockdown == FACT_YES && p->signed_modules == FACT_YES &&
 	    p->kexec_limited == FACT_YES && p->secure_boot == FACT_YES;
