@@ -86,6 +86,17 @@ key_changed(
 	    what, old, new);
 }
 
+// The operator has said so after it was seen.
+static bool
+is_forgotten(const struct trust_store *store, const struct trust_line *seen)
+{
+	const struct trust_line *forget =
+	    trust_find(&store->decided, TRUST_FORGET, seen->id);
+
+	return forget != NULL && forget->time >= seen->time &&
+	    memcmp(forget->key, seen->key, TRUST_ID_LEN) == 0;
+}
+
 static void
 first_use(struct trust_store *store, const uint8_t *node, const uint8_t *key,
     uint64_t now_ms, struct verdict *ret)
@@ -94,6 +105,11 @@ first_use(struct trust_store *store, const uint8_t *node, const uint8_t *key,
 	    trust_find(&store->seen, TRUST_SEEN, node);
 	int r;
 
+	if (seen != NULL && memcmp(seen->key, key, TRUST_ID_LEN) != 0 &&
+	    is_forgotten(store, seen)) {
+		(void)trust_remove(&store->seen, TRUST_SEEN, node);
+		seen = NULL;
+	}
 	if (seen != NULL && memcmp(seen->key, key, TRUST_ID_LEN) != 0) {
 		key_changed(ret, seen->key, key, "first seen was");
 		return;

@@ -18,6 +18,7 @@ static const char *const words[] = {
 	[TRUST_ROOT] = "root",
 	[TRUST_IMAGE] = "image",
 	[TRUST_SEEN] = "seen",
+	[TRUST_FORGET] = "forget",
 };
 
 struct field {
@@ -80,6 +81,12 @@ take_name(const char **at, const char *end, char ret[static TRUST_NAME_MAX + 1])
 }
 
 static bool
+has_time(enum trust_kind kind)
+{
+	return kind == TRUST_SEEN || kind == TRUST_FORGET;
+}
+
+static bool
 parse_line(const char *at, const char *end, struct trust_line *ret)
 {
 	struct field word = next_field(&at, end);
@@ -95,9 +102,9 @@ parse_line(const char *at, const char *end, struct trust_line *ret)
 		return false;
 	line.kind = (enum trust_kind)kind;
 	ok = true;
-	if (kind == TRUST_PIN || kind == TRUST_SEEN)
+	if (kind == TRUST_PIN || has_time(line.kind))
 		ok = take_id(&at, end, line.key);
-	if (ok && kind == TRUST_SEEN)
+	if (ok && has_time(line.kind))
 		ok = take_number(&at, end, &line.time);
 	if (ok && kind == TRUST_ROOT)
 		ok = take_name(&at, end, line.name);
@@ -171,7 +178,7 @@ trust_line_text(const struct trust_line *line, char **ret)
 
 	hex_encode(id, line->id, TRUST_ID_LEN);
 	hex_encode(key, line->key, TRUST_ID_LEN);
-	if (line->kind == TRUST_SEEN)
+	if (has_time(line->kind))
 		n = asprintf(
 		    ret, "%s %s %s %" PRIu64 "\n", word, id, key, line->time);
 	else if (line->kind == TRUST_PIN)

@@ -7,6 +7,7 @@
 //	revoke ID		never again: a key, a node or a root
 //	root SHA256 NAME	a certificate that chains may end at
 //	image SHA256		an accepted program; one line makes it a must
+//	forget NODE KEY TIME	this key was seen first until then; not any more
 //	seen NODE KEY TIME	first use, Unix seconds
 //
 // NODE, KEY, SHA256, ID: 64 lower-case hexadecimal digits.  A KEY is the
@@ -40,13 +41,14 @@ enum trust_kind {
 	TRUST_ROOT,
 	TRUST_IMAGE,
 	TRUST_SEEN,
+	TRUST_FORGET,
 };
 
 struct trust_line {
 	enum trust_kind kind;
 	uint8_t id[TRUST_ID_LEN];  // node, key, or whatever is revoked
-	uint8_t key[TRUST_ID_LEN]; // pin, seen
-	uint64_t time;		   // seen
+	uint8_t key[TRUST_ID_LEN]; // pin, seen, forget
+	uint64_t time;		   // seen, forget
 	char name[TRUST_NAME_MAX + 1];
 };
 
@@ -85,7 +87,7 @@ MUST_CHECK int trust_save(
 struct trust_store {
 	int dir_fd; // owned; -1: nothing is kept
 	struct trust_list decided, seen;
-	struct ek_root *roots; // owned; the operator's, names in decided
+	struct ek_root *roots; // owned; names of the operator's in decided
 	size_t n_roots;
 	bool is_damaged; // the operator's file; then nobody is trusted
 	size_t bad_line;
@@ -103,8 +105,7 @@ MUST_CHECK int trust_store_see(struct trust_store *,
     const uint8_t node[static TRUST_ID_LEN],
     const uint8_t key[static TRUST_ID_LEN], uint64_t now_s);
 bool trust_is_revoked(const struct trust_store *, const uint8_t *id);
-// The vendors' and the operator's roots, without revoked ones; at most two
-// lists.
-size_t trust_roots(const struct trust_store *, struct ek_roots ret[static 2]);
+// The vendors' and the operator's roots, without revoked ones.
+struct ek_roots trust_roots(const struct trust_store *);
 
 #endif

@@ -21,9 +21,12 @@ collect_roots(struct trust_store *s)
 {
 	size_t n = 0;
 
-	s->roots = calloc(s->decided.n + 1, sizeof(*s->roots));
+	s->roots = calloc(s->decided.n + EK_N_VENDOR_ROOTS, sizeof(*s->roots));
 	if (s->roots == NULL)
 		return -ENOMEM;
+	for (size_t i = 0; i < EK_N_VENDOR_ROOTS; i++)
+		if (!trust_is_revoked(s, ek_vendor_roots[i].fingerprint))
+			s->roots[n++] = ek_vendor_roots[i];
 	for (size_t i = 0; i < s->decided.n; i++) {
 		const struct trust_line *line = &s->decided.at[i];
 
@@ -92,7 +95,7 @@ trust_store_init(struct trust_store *s, const char *dir)
 
 	*s = (struct trust_store){ .dir_fd = -1 };
 	if (dir == NULL)
-		return 0;
+		return collect_roots(s);
 	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir_fd == -1)
 		return -errno;
@@ -139,10 +142,8 @@ trust_is_revoked(const struct trust_store *s, const uint8_t *id)
 	return trust_find(&s->decided, TRUST_REVOKE, id) != NULL;
 }
 
-size_t
-trust_roots(const struct trust_store *s, struct ek_roots ret[static 2])
+struct ek_roots
+trust_roots(const struct trust_store *s)
 {
-	ret[0] = (struct ek_roots){ s->roots, s->n_roots };
-	ret[1] = (struct ek_roots){ ek_vendor_roots, EK_N_VENDOR_ROOTS };
-	return 2;
+	return (struct ek_roots){ s->roots, s->n_roots };
 }

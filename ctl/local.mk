@@ -15,11 +15,14 @@ ctl_libctl_a_SOURCES = \
 	ctl/state_dir.c ctl/state_dir.h \
 	ctl/status.c ctl/status.h \
 	ctl/suite.c ctl/suite.h \
+	ctl/trust.c ctl/trust.h \
 	ctl/wait.c
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
-	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS)
+	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS) \
+	$(CRYPTO_CFLAGS)
+# The trust files' format is a library of pure functions.
 CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a \
-	gossipd/libgossipd_client.a $(COMMON_LIBS) \
+	gossipd/libgossipd_client.a $(EVIDENCE_LIBS) \
 	$(JANSSON_LIBS)
 
 bin_PROGRAMS += ctl/meshllm

@@ -8,6 +8,7 @@
 #include "ctl/run_options.h"
 #include "ctl/status.h"
 #include "ctl/suite.h"
+#include "ctl/trust.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -55,6 +56,8 @@ static const struct command commands[] = {
 	    command_invite },
 	{ "doctor", "Try what protects a node on this machine.",
 	    command_doctor },
+	{ "trust", "Decide which attestation keys and roots to trust.",
+	    command_trust },
 	{ "version", "Print the version.", command_version },
 	{ "help", "Print this text.", command_help },
 };

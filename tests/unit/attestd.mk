@@ -4,7 +4,8 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 	tests/data/swtpm
 
 if HAVE_CMOCKA
-EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test tests/unit/ek_chain_test \
+EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
+	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
 	tests/unit/evidence_test \
 	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
@@ -28,6 +29,10 @@ tests_unit_evidence_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
 	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_unit_evidence_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 EVIDENCE_FILES = tests/unit/evidence_files.c tests/unit/evidence_files.h
+tests_unit_ctl_trust_test_SOURCES = tests/unit/ctl_trust_test.c
+tests_unit_ctl_trust_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(EVENT_CFLAGS) \
+	$(PROTOBUF_C_CFLAGS)
+tests_unit_ctl_trust_test_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
 tests_unit_ek_chain_test_SOURCES = tests/unit/ek_chain_test.c $(EVIDENCE_FILES)
 tests_unit_ek_chain_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_ek_chain_test_LDADD = $(EVIDENCE_TEST_LIBS)

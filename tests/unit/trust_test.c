@@ -182,6 +182,23 @@ a_key_is_remembered_at_first_use_and_after_a_restart(void **state)
 }
 
 static void
+a_changed_key_is_taken_after_the_operator_has_forgotten_the_old(void **state)
+{
+	char node[65], old[65];
+	struct folder *f = *state;
+
+	check_level(f, LEVEL_TOFU, "seen first");
+	f->store.seen.at[0].key[0] ^= 1;
+	hex_endpoint_id(f->question.node, node);
+	hex_encode(old, f->store.seen.at[0].key, 32);
+	decide(f, "forget %s %s %d\n", node, old, NOW_S - 1); // before
+	check_level(f, LEVEL_NONE, "HAS CHANGED");
+	decide(f, "forget %s %s %d\n", node, old, NOW_S);
+	check_level(f, LEVEL_TOFU, "seen first");
+	assert_int_equal(f->store.seen.n, 1);
+}
+
+static void
 what_cannot_be_remembered_is_only_self_signed(void **state)
 {
 	struct folder *f = *state;
@@ -295,6 +312,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_key_is_remembered_at_first_use_and_after_a_restart, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_changed_key_is_taken_after_the_operator_has_forgotten_the_old,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_cannot_be_remembered_is_only_self_signed, setup,
 		    teardown),
