@@ -14,10 +14,10 @@ look_at_trust(struct attestd *d)
 	if (!trust_store_refresh(&d->trust))
 		return;
 	if (d->trust.is_damaged)
-		LOG(LOG_ERROR, "trust_damaged",
+		LOG(LOG_ERROR, "trust-damaged",
 		    F("line", (uint64_t)d->trust.bad_line));
 	else
-		LOG(LOG_INFO, "trust_read",
+		LOG(LOG_INFO, "trust-read",
 		    F("lines", (uint64_t)d->trust.decided.n));
 }
 

@@ -16,7 +16,7 @@ schedule(struct attestd *d, unsigned ms)
 
 	// Without it the evidence ends, and gossipd is told that there is none.
 	if (event_add(d->refresh, &wait) == -1)
-		LOG(LOG_ERROR, "evidence_timer",
+		LOG(LOG_ERROR, "evidence-timer-lost",
 		    F("error", log_error(-ENOMEM)));
 }
 
@@ -26,9 +26,9 @@ report(struct attestd *d, int r)
 	const char *problem = attester_problem(d->attester);
 
 	if (r == 0 && d->is_failing)
-		LOG(LOG_INFO, "attester_recovered");
+		LOG(LOG_INFO, "attester-recovered");
 	if (r < 0 && !d->is_failing)
-		LOG(LOG_ERROR, "attester_failed", F("error", log_error(r)),
+		LOG(LOG_ERROR, "attester-failed", F("error", log_error(r)),
 		    F("reason", problem));
 	d->is_failing = r < 0;
 }
@@ -53,7 +53,7 @@ on_refresh(evutil_socket_t fd, short what, void *arg)
 		memcpy(d->blob, blob, len);
 		d->blob_len = len;
 		d->blob_made_ms = claims.now_ms;
-		LOG(LOG_DEBUG, "evidence_made", F("bytes", (uint64_t)len));
+		LOG(LOG_DEBUG, "evidence-made", F("bytes", (uint64_t)len));
 	}
 	schedule(d, r == 0 ? ATTESTD_REFRESH_MS : ATTESTD_RETRY_MS);
 }
@@ -70,7 +70,7 @@ signer_init(struct attestd *d, const struct attester_config *config)
 	if ((r = attester_new(config, &d->attester)) < 0)
 		return r;
 	if (config->kind == ATTESTER_SOFTWARE)
-		LOG(LOG_WARNING, "software_attester",
+		LOG(LOG_WARNING, "software-attester",
 		    F("reason",
 			"for development: anybody can make such a key"));
 	return 0;
