@@ -14,7 +14,7 @@ enum {
 	OWNER_ID_LEN = 32,	   // SHA-256 of the key of a node's owner
 	MODEL_NAME_MAX = 128,	   // longer names are not routed
 	EVIDENCE_MAX = 4096, // of a peer's blob; longer ones are not looked at
-	PEER_MODELS_MAX = 256,	   // of one peer; the rest is not routed
+	PEER_MODELS_MAX = 256, // of one peer; the rest is not routed
 };
 
 #endif

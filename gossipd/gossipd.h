@@ -41,7 +41,7 @@ enum {
 	GREETING_MS = 60, // other programs admit us so long after they answered
 	KEYS_DEADLINE_MS = 10 * 1000,
 	EVIDENCE_INTERVAL_MS = 10 * 1000, // the signer is asked this often
-	PUBLISH_INTERVAL_MS = 10 * 1000, // rtt and last seen, to the status
+	PUBLISH_INTERVAL_MS = 10 * 1000,  // rtt and last seen, to the status
 };
 
 struct gossipd_options {

@@ -42,8 +42,8 @@ struct proxyd_peer_update {
 	uint32_t posture;	     // bits: gossipd/node_codec.h
 	Ipc__Owner owner;
 	const uint8_t *owner_id; // 32; looked at when signed
-	const uint8_t *evidence;     // field 38, or NULL
-	size_t evidence_len;	     // over EVIDENCE_MAX it is not sent
+	const uint8_t *evidence; // field 38, or NULL
+	size_t evidence_len;	 // over EVIDENCE_MAX it is not sent
 	const struct proxyd_model *models;
 	size_t n_models; // PEER_MODELS_MAX at most are sent
 };
