@@ -1,14 +1,13 @@
 // llama.cpp's server behind another node: what it answers directly is what it
 // answers through the mesh, byte for byte.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { before, describe, test } from 'node:test'
 import OpenAI from 'openai'
-import { sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import { Program, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
 import { missing, startLlama } from './llama.mjs'
 
 const CHAT = '/v1/chat/completions'
@@ -195,18 +194,18 @@ describe('a llama-server behind another node', { skip: why }, () => {
   const rig = process.env.CONFORMANCE_CLIENT
   test('the conformance client of the rigs', { timeout: 300000,
     skip: rig && existsSync(path.join(rig, 'node_modules'))
-      ? false : 'set CONFORMANCE_CLIENT to an installed copy' }, () => {
+      ? false : 'set CONFORMANCE_CLIENT to an installed copy' }, async () => {
     const dir = mkdtempSync(path.join(tmpdir(), 'meshllm-test-'))
-    const run = (base, name) => {
+    const run = async (base, name) => {
       const file = path.join(dir, name)
-      spawnSync('node', ['client.mjs'], { cwd: rig, env: { ...process.env,
-        BASE_URL: base, DIRECT_URL: `${llama.url}/v1`, MODEL: 'tiny',
-        RESULT_FILE: file } })
+      await new Program('node', ['client.mjs'], { cwd: rig, env: {
+        ...process.env, BASE_URL: base, DIRECT_URL: `${llama.url}/v1`,
+        MODEL: 'tiny', RESULT_FILE: file } }).ended
       return JSON.parse(readFileSync(file))
     }
     try {
-      const direct = run(`${llama.url}/v1`, 'direct.json')
-      const mesh = run(client.baseUrl, 'mesh.json')
+      const direct = await run(`${llama.url}/v1`, 'direct.json')
+      const mesh = await run(client.baseUrl, 'mesh.json')
       const worse = Object.keys(direct).filter(name => direct[name].ok &&
         !mesh[name]?.ok && !OURS.test(name))
       assert.deepEqual(worse, [])
