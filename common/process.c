@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -132,6 +133,21 @@ process_limit_or_die(const struct process_limits *limits)
 	if (descriptors < limits->descriptors)
 		LOG(LOG_WARNING, "few-descriptors", F("have", descriptors),
 		    F("for_full_load", limits->descriptors));
+}
+
+int
+process_lock_memory(void)
+{
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	// With less, and without the capability that goes next, memory that
+	// is asked for later would be refused.
+	if (setrlimit(RLIMIT_MEMLOCK, &all) == -1)
+		return -EPERM;
+	// Pages as they are used: a mapping alone costs nothing.
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+		return -errno;
+	return 0;
 }
 
 static int

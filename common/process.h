@@ -42,6 +42,9 @@ MUST_CHECK int process_limit(
     const struct process_limits *, uint64_t *ret_descriptors);
 // For main: limit, or end the process; fewer descriptors are a warning.
 void process_limit_or_die(const struct process_limits *);
+// Keep all memory, now and later, out of swap.  -EPERM: that needs an
+// unlimited RLIMIT_MEMLOCK, or the right to set it; nothing is locked then.
+MUST_CHECK int process_lock_memory(void);
 // Drop all capabilities and the right to gain privileges; read back.
 MUST_CHECK int process_confine(void);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 // The first daemon that has no user, or NULL.
@@ -85,12 +86,16 @@ drop_bounding_set(void)
 static int
 become_user(uid_t uid, gid_t gid)
 {
+	struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	uid_t u[3];
 	gid_t g[3];
 	int r;
 
 	if ((r = drop_bounding_set()) < 0)
 		return r;
+	// proxyd locks its memory, and may not raise this any more.  A
+	// container may forbid it to us as well: then proxyd says so.
+	(void)setrlimit(RLIMIT_MEMLOCK, &all);
 	if (setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
 	    setresuid(uid, uid, uid) == -1)
 		return -errno;

@@ -25,6 +25,19 @@ static const struct process_limits limits = {
 	.data_bytes = (uint64_t)4 * 1024 * 1024 * 1024,
 };
 
+// It holds plaintext.
+static void
+lock_memory(void)
+{
+#ifndef SANITIZERS // their shadow is larger than the memory
+	int r = process_lock_memory();
+
+	if (r < 0)
+		LOG(LOG_WARNING, "memory-not-locked", F("error", log_error(r)),
+		    F("missing", "RLIMIT_MEMLOCK is not unlimited"));
+#endif
+}
+
 // First uses that need a file, the locale or a random number.
 static int
 prepare_libraries(void)
@@ -72,6 +85,7 @@ main(int argc, char *argv[])
 
 	// 3. what needs a path, a privilege or much memory
 	process_limit_or_die(&limits);
+	lock_memory();
 	if ((r = prepare_libraries()) < 0)
 		fatal("libraries", r);
 	if ((r = loop_new(&base)) < 0)

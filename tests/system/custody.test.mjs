@@ -126,6 +126,11 @@ test('root with our users: each daemon has its own', async t => {
     const isApart = network(pid) !== network('self')
     assert.equal(isApart, !['gossipd', 'proxyd'].includes(name), name)
   }
+  // Plaintext stays out of swap.
+  const { proxyd } = await processesOf(node)
+  if (!/memory-not-locked/.test(node.logText())) {
+    assert.ok(parseInt(statusOf(proxyd).VmLck) > 1000, statusOf(proxyd).VmLck)
+  }
   const identity = fs.statSync(path.join(stateDir, 'cryptod/identity'))
   assert.equal(identity.uid, users.crypto)
   assert.equal(identity.mode & 0o777, 0o600)
