@@ -11,6 +11,9 @@
 
 #include "common/process.h"
 
+// The header's own shifts a signed number too far.
+static const uint32_t TRANSIENT_FIRST = 0x80000000;
+
 void
 tpm_init(struct tpm *t, const char *conf)
 {
@@ -133,7 +136,7 @@ flush_left(struct tpm *t)
 	ESYS_TR object;
 
 	if (Esys_GetCapability(t->esys, ESYS_TR_NONE, ESYS_TR_NONE,
-		ESYS_TR_NONE, TPM2_CAP_HANDLES, TPM2_TRANSIENT_FIRST, 16, &more,
+		ESYS_TR_NONE, TPM2_CAP_HANDLES, TRANSIENT_FIRST, 16, &more,
 		&data) != TSS2_RC_SUCCESS)
 		return;
 	for (size_t i = 0; i < data->data.handles.count; i++)
