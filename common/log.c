@@ -4,25 +4,47 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOG_LINE_MAX = 2048, LOG_TEXT_MAX = 512 };
 
 static const char *log_name = "meshllm";
 static enum log_level log_level = LOG_INFO;
+static uint64_t log_dropped; // lines, since the last one that was written
 
 struct line {
 	size_t len;
 	char bytes[LOG_LINE_MAX];
 };
 
+// A reader that stalls must not stall us: a pipe gets a description of our
+// own that does not block.  What cannot be reopened (a socket, a pipe of
+// another user) stays as it is.
+static void
+unblock_pipe(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDERR_FILENO, &st) == -1 || !S_ISFIFO(st.st_mode))
+		return;
+	fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	(void)dup2(fd, STDERR_FILENO);
+	(void)close(fd);
+}
+
 void
 log_open(const char *name)
 {
 	log_name = name;
+	unblock_pipe();
 }
 
 void
@@ -190,6 +212,18 @@ level_name(enum log_level level)
 	return "";
 }
 
+static void
+put_dropped(struct line *line)
+{
+	struct log_value v = log_uint(log_dropped);
+
+	if (log_dropped == 0)
+		return;
+	log_dropped = 0;
+	put_plain(line, " lines-lost-before=");
+	put_value(line, &v);
+}
+
 void
 log_event(
     enum log_level level, const char *event, const struct log_field *fields)
@@ -208,9 +242,13 @@ log_event(
 		put_char(&line, '=');
 		put_value(&line, &fields->value);
 	}
+	put_dropped(&line);
 	line.bytes[line.len++] = '\n';
-	// A log that cannot be written is no reason to stop serving.
-	(void)!write(STDERR_FILENO, line.bytes, line.len);
+	// A log that cannot be written is no reason to stop serving: lines up
+	// to PIPE_BUF are written whole or not at all, and the next one that
+	// gets through says how many did not.
+	if (write(STDERR_FILENO, line.bytes, line.len) == -1)
+		log_dropped++;
 }
 
 bool

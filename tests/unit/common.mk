@@ -27,6 +27,12 @@ tests_unit_log_test_SOURCES = tests/unit/log_test.c
 tests_unit_log_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_log_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/log_pipe_test
+TESTS += tests/unit/log_pipe_test
+tests_unit_log_pipe_test_SOURCES = tests/unit/log_pipe_test.c
+tests_unit_log_pipe_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_log_pipe_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/options_test
 TESTS += tests/unit/options_test
 tests_unit_options_test_SOURCES = tests/unit/options_test.c
