@@ -33,17 +33,22 @@ level_name(enum level level)
 const char *
 level_limits(enum level level)
 {
-	static const char *const limits[] = {
-		"Nothing vouches for this host.",
-		"Anybody can make such evidence with a key of his own.",
-		"Whoever answered first is trusted; where its key is kept is "
-		"not shown.",
-		"The key is the one you named; where it is kept is not shown.",
-		"The host's operator can still read prompts: the TPM vouches "
-		"for the machine, not for the software that runs on it.",
-	};
-
-	return limits[level];
+	switch (level) {
+	case LEVEL_SELF_SIGNED:
+		return "Anybody can make such evidence with a key of his own.";
+	case LEVEL_TOFU:
+		return "Whoever answered first is trusted; where its key is "
+		       "kept is not shown.";
+	case LEVEL_PINNED:
+		return "The key is the one you named; where it is kept is not "
+		       "shown.";
+	case LEVEL_HARDWARE:
+		return "The host's operator can still read prompts: the TPM "
+		       "vouches for the machine, not for its software.";
+	case LEVEL_NONE:
+		break;
+	}
+	return "Nothing vouches for this host.";
 }
 
 int
@@ -168,23 +173,26 @@ level_of_key(struct trust_store *store, const uint8_t node[static 32],
 static const char *
 why_not_verified(enum blob_status status)
 {
-	static const char *const words[] = {
-		[BLOB_NONE] = "the evidence cannot be read",
-		[BLOB_INVALID_SIGNATURE] = "the evidence's signature is wrong",
-		[BLOB_MISMATCHED_NODE_ID] = "the evidence is another node's",
-		[BLOB_MISMATCHED_INFERENCE_KEY] =
-		    "the evidence vouches for another inference key",
-		[BLOB_INSECURE_POSTURE] =
-		    "the host says that it is not locked down (secure boot, "
-		    "kernel lockdown, RDMA)",
-		[BLOB_EXPIRED] =
-		    "the evidence is too old, or our clocks differ",
-		[BLOB_UNBLESSED_BINARY] =
-		    "unblessed: the host's program is not on your list",
-		[BLOB_VERIFIED] = "",
-	};
-
-	return words[status];
+	switch (status) {
+	case BLOB_NONE:
+		return "the evidence cannot be read";
+	case BLOB_INVALID_SIGNATURE:
+		return "the evidence's signature is wrong";
+	case BLOB_MISMATCHED_NODE_ID:
+		return "the evidence is another node's";
+	case BLOB_MISMATCHED_INFERENCE_KEY:
+		return "the evidence vouches for another inference key";
+	case BLOB_INSECURE_POSTURE:
+		return "the host says that it is not locked down (secure boot, "
+		       "kernel lockdown, RDMA)";
+	case BLOB_EXPIRED:
+		return "the evidence is too old, or our clocks differ";
+	case BLOB_UNBLESSED_BINARY:
+		return "unblessed: the host's program is not on your list";
+	case BLOB_VERIFIED:
+		break;
+	}
+	return "";
 }
 
 struct images {

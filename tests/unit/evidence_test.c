@@ -127,8 +127,9 @@ check(struct host *h, const struct evidence *e, enum evidence_check which,
 	evidence_verify(h->forged, len, &h->question, &r);
 	for (size_t i = 0; i < which; i++)
 		if (r.problems[i] != NULL)
-			fail_msg(
-			    "%s: %s", evidence_check_name(i), r.problems[i]);
+			fail_msg("%s: %s",
+			    evidence_check_name((enum evidence_check)i),
+			    r.problems[i]);
 	if (problem == NULL ? r.problems[which] != NULL
 			    : r.problems[which] == NULL ||
 		    strstr(r.problems[which], problem) == NULL)
@@ -148,7 +149,8 @@ honest_evidence_passes_every_check(void **state)
 		evidence_verify(h->bytes, h->len, &h->question, &r);
 		for (size_t j = 0; j < EVIDENCE_N_CHECKS; j++)
 			if (r.problems[j] != NULL)
-				fail_msg("%s: %s", evidence_check_name(j),
+				fail_msg("%s: %s",
+				    evidence_check_name((enum evidence_check)j),
 				    r.problems[j]);
 		assert_int_equal(r.n_done, EVIDENCE_N_CHECKS);
 		assert_string_equal(r.root->vendor, "test authority");

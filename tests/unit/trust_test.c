@@ -85,7 +85,7 @@ teardown(void **state)
 }
 
 // The operator writes; the store sees it.
-static void
+static void __attribute__((format(printf, 2, 3)))
 decide(struct folder *f, const char *format, ...)
 {
 	char text[1024];
