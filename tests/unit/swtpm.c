@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +43,9 @@ spawn(char *const argv[])
 	if (pid == 0) {
 		int null = open("/dev/null", O_WRONLY);
 
-		if (dup2(null, STDOUT_FILENO) == -1 ||
+		// A test that is aborted takes it along.
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+		    dup2(null, STDOUT_FILENO) == -1 ||
 		    dup2(null, STDERR_FILENO) == -1)
 			_exit(126);
 		(void)execvp(argv[0], argv);
