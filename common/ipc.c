@@ -115,47 +115,6 @@ frame_wipe(struct ipc_frame *frame)
 	frame->body_len = 0;
 }
 
-int
-ipc_receive(int fd, struct ipc_frame *ret)
-{
-	union {
-		struct cmsghdr align;
-		uint8_t bytes[CMSG_LEN(sizeof(int))];
-	} control;
-	struct iovec iov[2] = {
-		{ &ret->header, sizeof(ret->header) },
-		{ ret->body, sizeof(ret->body) },
-	};
-	// LEN, not SPACE: the padding has room for a second descriptor.
-	struct msghdr msg = { .msg_iov = iov,
-		.msg_iovlen = 2,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *c;
-	ssize_t n;
-
-	ret->fd = -1;
-	ret->body_len = 0;
-	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n == -1 && errno == ECONNRESET)
-		return -EPIPE; // gone before it had read all of ours
-	if (n == -1)
-		return errno == EINTR ? -EAGAIN : -errno;
-	// Take a passed descriptor first, so that every refusal closes it.
-	if ((c = CMSG_FIRSTHDR(&msg)) != NULL && c->cmsg_level == SOL_SOCKET &&
-	    c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&ret->fd, CMSG_DATA(c), sizeof(ret->fd));
-	if (n == 0 && ret->fd == -1)
-		return -EPIPE;
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-	    (size_t)n < sizeof(ret->header)) {
-		close_fd(&ret->fd);
-		return -EPROTO;
-	}
-	ret->body_len = (size_t)n - sizeof(ret->header);
-	return 0;
-}
-
 static const struct ipc_rule *
 find_rule(const struct ipc_peer *peer, uint16_t type)
 {
@@ -236,37 +195,6 @@ check_rule(const struct ipc_peer *peer, const struct ipc_rule *rule,
 	return 0;
 }
 
-// Fields that we do not know are refused on every level.
-static bool
-has_unknown_fields(const ProtobufCMessage *msg)
-{
-	const ProtobufCMessageDescriptor *d = msg->descriptor;
-
-	if (msg->n_unknown_fields != 0)
-		return true;
-	for (unsigned i = 0; i < d->n_fields; i++) {
-		const ProtobufCFieldDescriptor *f = &d->fields[i];
-		const uint8_t *member = (const uint8_t *)msg + f->offset;
-		ProtobufCMessage *const *list;
-		size_t n;
-
-		if (f->type != PROTOBUF_C_TYPE_MESSAGE)
-			continue;
-		if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-			n = *(const size_t *)((const uint8_t *)msg +
-			    f->quantifier_offset);
-			list = *(ProtobufCMessage *const *const *)member;
-		} else {
-			list = (ProtobufCMessage *const *)member;
-			n = *list == NULL ? 0 : 1;
-		}
-		for (size_t k = 0; k < n; k++)
-			if (has_unknown_fields(list[k]))
-				return true;
-	}
-	return false;
-}
-
 static int
 decode_and_handle(
     struct ipc_peer *peer, const struct ipc_rule *rule, struct ipc_frame *frame)
@@ -277,7 +205,7 @@ decode_and_handle(
 
 	msg = protobuf_c_message_unpack(
 	    rule->descriptor, &allocator, frame->body_len, frame->body);
-	if (msg == NULL || has_unknown_fields(msg))
+	if (msg == NULL || ipc_has_unknown_fields(msg))
 		return -EBADMSG;
 	return rule->is_reply ? deliver_reply(peer, frame, msg)
 			      : rule->handle(peer, frame, msg);
@@ -363,33 +291,6 @@ ipc_peer_free(struct ipc_peer *peer)
 }
 
 static int
-send_frame(int fd, const uint8_t *bytes, size_t len, int passed)
-{
-	union {
-		struct cmsghdr align;
-		uint8_t bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { (void *)(uintptr_t)bytes, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (passed != -1) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &passed, sizeof(passed));
-	}
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
-		return 0;
-	if (errno == EWOULDBLOCK || errno == EINTR || errno == ENOBUFS)
-		return -EAGAIN;
-	return errno == ECONNRESET ? -EPIPE : -errno;
-}
-
-static int
 queue_frame(
     struct ipc_peer *peer, const uint8_t *bytes, size_t len, int *passed)
 {
@@ -426,7 +327,7 @@ peer_send(struct ipc_peer *peer, uint16_t type, uint32_t id,
 	(void)protobuf_c_message_pack(msg, bytes + sizeof(header));
 	len += sizeof(header);
 	r = peer->n_queued != 0 ? -EAGAIN
-				: send_frame(peer->fd, bytes, len, passed);
+				: ipc_send(peer->fd, bytes, len, passed);
 	if (r == -EAGAIN)
 		r = queue_frame(peer, bytes, len, &passed);
 	sodium_memzero(bytes, len);
@@ -443,7 +344,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while (r == 0 && (q = TAILQ_FIRST(&peer->queue)) != NULL) {
-		r = send_frame(peer->fd, q->bytes, q->len, q->fd);
+		r = ipc_send(peer->fd, q->bytes, q->len, q->fd);
 		if (r == 0)
 			queue_drop(peer, q);
 	}

@@ -132,6 +132,10 @@ MUST_CHECK int ipc_call_wait(struct ipc_peer *, uint16_t type,
 // Receive one frame; *ret->fd is -1 or open.  -EAGAIN, -EPIPE (peer gone),
 // -EPROTO (truncated, too many descriptors, short).
 MUST_CHECK int ipc_receive(int fd, struct ipc_frame *ret);
+// On any level; they are refused.
+bool ipc_has_unknown_fields(const ProtobufCMessage *);
+// Send header and body as one datagram; passed: -1, or lent.  -EAGAIN: full.
+MUST_CHECK int ipc_send(int fd, const uint8_t *bytes, size_t len, int passed);
 // Check against the table, decode, hand over.  What a Hello and replies need
 // of the peer's state is looked up in it.  Closes frame->fd unless taken.
 MUST_CHECK int ipc_dispatch(struct ipc_peer *, struct ipc_frame *);

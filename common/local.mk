@@ -3,7 +3,7 @@ noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
 	common/announcement.c common/announcement.h \
 	common/cleanup.h common/sizes.h \
-	common/ipc.c common/ipc.h \
+	common/ipc.c common/ipc.h common/ipc_frame.c \
 	common/address.c common/address.h \
 	common/base64.c common/base64.h \
 	common/buf.c common/buf.h \
