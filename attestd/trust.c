@@ -255,7 +255,7 @@ trust_load(
 {
 	AUTO_FREE char *text = NULL;
 	AUTO_FD fd = -1;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	*ret_bad_line = 0;
