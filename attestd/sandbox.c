@@ -49,7 +49,8 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(munmap,		"free"),
 	ALLOW(mremap,		"realloc"),
 	// the trust files; Landlock has their folder
-	ALLOW(newfstatat,	"trust_store_refresh"),
+	ALLOW(newfstatat,	"trust_store_refresh; fstat of glibc 2.36"),
+	ALLOW(fstat,		"trust_load, newer libc"),
 	ALLOW(openat,		"trust_load, trust_save"),
 	ALLOW(pread64,		"trust_load"),
 	ALLOW(pwrite64,		"trust_save"),
