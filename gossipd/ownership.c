@@ -60,7 +60,7 @@ put(struct text *t, const void *bytes, size_t len)
 static void
 put_number(struct text *t, uint64_t n, size_t size)
 {
-	uint8_t bytes[8];
+	uint8_t bytes[8] = { 0 };
 
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (uint8_t)(n >> (8 * i));
