@@ -40,12 +40,17 @@ has_ngtcp2() {
 		done | grep -q yes
 }
 
-# Debian 12 has ngtcp2 1.11 in its backports only.
+# Debian 12 has ngtcp2 1.11 in its backports only; the mirror is the one that
+# the machine uses already.
 add_backports() {
-	local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg uri
 
+	# shellcheck disable=SC2016 # apt's own variable
+	uri=$(apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)
+	[ -n "$uri" ] || return 1
 	[ -f "$keys" ] || as_root apt-get install -y -qq debian-archive-keyring
-	printf '%s\n' 'Types: deb' 'URIs: http://deb.debian.org/debian' \
+	printf '%s\n' 'Types: deb' "URIs: $uri" \
 		'Suites: bookworm-backports' 'Components: main' \
 		"Signed-By: $keys" |
 		as_root tee /etc/apt/sources.list.d/meshllm-backports.sources \
