@@ -11,6 +11,7 @@
 
 #include "attestd/attester.h"
 #include "attestd/blob_make.h"
+#include "attestd/held.h"
 #include "attestd/machine.h"
 #include "attestd/trust.h"
 #include "common/ipc.h"
@@ -59,6 +60,7 @@ struct attestd {
 	bool is_failing;       // and has said so
 	// verifier
 	struct trust_store trust;
+	struct held_table held; // evidence v2 of other nodes
 };
 
 enum {

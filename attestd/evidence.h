@@ -42,6 +42,7 @@ enum {
 	EVIDENCE_CLAIMS_LEN = 2 + 32 + 32 + 8 + 5 + 1 + 32,
 	EVIDENCE_AHEAD_MS = 30 * 1000,
 	EVIDENCE_AGE_MS = 660 * 1000,
+	EVIDENCE_ROOT_NAME_MAX = 64,
 };
 
 enum evidence_kind { EVIDENCE_SOFTWARE = 1, EVIDENCE_TPM2 = 2 };
@@ -150,7 +151,10 @@ struct evidence_result {
 	struct tpm_clock clock;
 	uint64_t firmware;
 	struct evidence_claims claims;
-	const struct ek_root *root;
+	uint8_t endorsement[32]; // SHA-256 of the endorsement key, if shown
+	bool has_root;		 // CHAIN passed; it ended at
+	uint8_t root[EK_FINGERPRINT_LEN];
+	char root_name[EVIDENCE_ROOT_NAME_MAX + 1]; // vendor
 };
 
 void evidence_verify(const uint8_t *bytes, size_t len,

@@ -4,6 +4,7 @@
 #include "attestd/evidence.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "attestd/p256.h"
@@ -179,6 +180,18 @@ check_pcrs(struct checking *c)
 	    : "the PCR values are not those that were quoted";
 }
 
+// A copy: the list may change while the result is kept.
+static void
+take_root(struct evidence_result *result, const struct ek_root *root)
+{
+	if (root == NULL)
+		return;
+	result->has_root = true;
+	memcpy(result->root, root->fingerprint, sizeof(result->root));
+	(void)snprintf(
+	    result->root_name, sizeof(result->root_name), "%s", root->vendor);
+}
+
 // Both at once: the chain gives the key that the other is compared with.
 static void
 check_chain(struct checking *c)
@@ -200,8 +213,11 @@ check_chain(struct checking *c)
 	chain = ek_chain_verify(c->e.certs, c->e.n_certs, c->q->roots,
 	    c->q->n_roots, EK_USE_ENDORSEMENT);
 	result->problems[EVIDENCE_CHAIN] = chain.problem;
-	result->root = chain.root;
-	if (tpm_public_parse(c->e.ek.at, c->e.ek.len, &ek) < 0)
+	take_root(result, chain.root);
+	if (EVP_Digest(c->e.ek.at, c->e.ek.len, result->endorsement, NULL,
+		EVP_sha256(), NULL) != 1)
+		problem = "out of memory";
+	else if (tpm_public_parse(c->e.ek.at, c->e.ek.len, &ek) < 0)
 		problem = "the endorsement key is damaged";
 	else if ((problem = tpm_public_why_no_ek(&ek)) == NULL &&
 	    !ek_key_is(&chain, &ek))

@@ -21,6 +21,20 @@ look_at_trust(struct attestd *d)
 		    F("lines", (uint64_t)d->trust.decided.n));
 }
 
+// By the blob of the old network, and by evidence v2 if it has shown some.
+static void
+judge(struct attestd *d, const struct level_question *q, struct verdict *ret)
+{
+	struct held *held = held_find(&d->held, q->node);
+	struct verdict second;
+
+	level_of_blob(&d->trust, q, ret);
+	if (held == NULL)
+		return;
+	level_of_held(&d->trust, held, q->inference_key, q->now_ms, &second);
+	level_take_better(ret, &second);
+}
+
 _Static_assert((int)LEVEL_HARDWARE == (int)IPC__LEVEL__LEVEL_HARDWARE,
     "the levels of the two processes are the same numbers");
 
@@ -46,7 +60,7 @@ handle_verdict(
 		question.blob_len = request->evidence.len;
 	}
 	look_at_trust(d);
-	level_of_blob(&d->trust, &question, &verdict);
+	judge(d, &question, &verdict);
 	LOG(LOG_DEBUG, "verdict", F("peer", log_peer(question.node)),
 	    F("level", level_name(verdict.level)),
 	    F("reason", (const char *)verdict.reason));

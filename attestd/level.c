@@ -21,6 +21,26 @@ level_say(struct verdict *v, const char *format, ...)
 	va_end(args);
 }
 
+void
+level_add(struct verdict *v, const char *format, ...)
+{
+	size_t len = strlen(v->reason);
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(v->reason + len, sizeof(v->reason) - len, format, args);
+	va_end(args);
+}
+
+void
+level_take_better(struct verdict *v, const struct verdict *second)
+{
+	if (second->level >= v->level)
+		*v = *second;
+	else
+		level_add(v, "; %s", second->reason);
+}
+
 const char *
 level_name(enum level level)
 {
@@ -129,6 +149,10 @@ first_use(struct trust_store *store, const uint8_t *node, const uint8_t *key,
 	if (r == 0)
 		return;
 	ret->level = LEVEL_SELF_SIGNED;
+	if (store->is_read_only) {
+		level_say(ret, "the key is new to this node");
+		return;
+	}
 	level_say(ret, "the key is new, and it could not be remembered: %s",
 	    strerrordesc_np(-r));
 }

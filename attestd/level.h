@@ -55,5 +55,11 @@ void level_of_key(struct trust_store *, const uint8_t node[static 32],
     struct verdict *ret);
 __attribute__((format(printf, 2, 3))) void level_say(
     struct verdict *, const char *format, ...);
+// To what was said; what does not fit is left out.
+__attribute__((format(printf, 2, 3))) void level_add(
+    struct verdict *, const char *format, ...);
+// A node may show evidence of both kinds: the better counts, and at the same
+// level what the second says, which knows more.
+void level_take_better(struct verdict *, const struct verdict *second);
 
 #endif

@@ -29,8 +29,9 @@ attestd_libevidence_a_SOURCES = \
 	attestd/blob.c attestd/blob.h \
 	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
 	attestd/evidence.c attestd/evidence.h attestd/evidence_verify.c \
+	attestd/held.c attestd/held.h \
 	attestd/json_in.c attestd/json_in.h \
-	attestd/level.c attestd/level.h \
+	attestd/level.c attestd/level.h attestd/level_held.c \
 	attestd/p256.c attestd/p256.h \
 	attestd/rfc3339.c attestd/rfc3339.h \
 	attestd/tpm_alg.h attestd/tpm_reader.h \

@@ -89,7 +89,9 @@ struct trust_store {
 	struct trust_list decided, seen;
 	struct ek_root *roots; // owned; names of the operator's in decided
 	size_t n_roots;
-	bool is_damaged; // the operator's file; then nobody is trusted
+	uint64_t generation; // grows with each reading of the operator's file
+	bool is_read_only;   // a key that is new is not remembered
+	bool is_damaged;     // the operator's file; then nobody is trusted
 	size_t bad_line;
 	struct timespec changed; // of the file that was read
 	uint64_t size, inode;
@@ -100,6 +102,8 @@ MUST_CHECK int trust_store_init(struct trust_store *, const char *dir);
 void trust_store_done(struct trust_store *);
 // Read the operator's file again if it is another now; true if so.
 bool trust_store_refresh(struct trust_store *);
+// `decided` is another now: collect the roots.  -ENOMEM.
+MUST_CHECK int trust_store_decided(struct trust_store *);
 // Remember the first use, on disk before it counts.
 MUST_CHECK int trust_store_see(struct trust_store *,
     const uint8_t node[static TRUST_ID_LEN],

@@ -16,11 +16,14 @@ forget_decisions(struct trust_store *s)
 	s->n_roots = 0;
 }
 
-static int
-collect_roots(struct trust_store *s)
+int
+trust_store_decided(struct trust_store *s)
 {
 	size_t n = 0;
 
+	s->generation++;
+	free(s->roots);
+	s->n_roots = 0;
 	s->roots = calloc(s->decided.n + EK_N_VENDOR_ROOTS, sizeof(*s->roots));
 	if (s->roots == NULL)
 		return -ENOMEM;
@@ -49,7 +52,7 @@ load_decisions(struct trust_store *s)
 	forget_decisions(s);
 	r = trust_load(s->dir_fd, TRUST_FILE, &s->decided, &s->bad_line);
 	if (r == 0)
-		r = collect_roots(s);
+		r = trust_store_decided(s);
 	s->is_damaged = r < 0;
 	if (r < 0)
 		forget_decisions(s);
@@ -95,7 +98,7 @@ trust_store_init(struct trust_store *s, const char *dir)
 
 	*s = (struct trust_store){ .dir_fd = -1 };
 	if (dir == NULL)
-		return collect_roots(s);
+		return trust_store_decided(s);
 	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (s->dir_fd == -1)
 		return -errno;
@@ -124,7 +127,7 @@ trust_store_see(struct trust_store *s, const uint8_t node[static TRUST_ID_LEN],
 	struct trust_line line = { .kind = TRUST_SEEN, .time = now_s };
 	int r;
 
-	if (s->dir_fd == -1)
+	if (s->dir_fd == -1 || s->is_read_only)
 		return -EROFS;
 	memcpy(line.id, node, TRUST_ID_LEN);
 	memcpy(line.key, key, TRUST_ID_LEN);
