@@ -1,0 +1,41 @@
+# Units, users and folders for a node that systemd starts.
+systemdsystemunitdir = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+
+UNITS_MADE = systemd/meshllm-cryptod.service \
+	systemd/meshllm-attestd-signer.service \
+	systemd/meshllm-attestd-verifier.service \
+	systemd/meshllm-gossipd.service systemd/meshllm-proxyd.service
+dist_systemdsystemunit_DATA = systemd/meshllm.target \
+	systemd/meshllm-cryptod-gossipd-tls.socket \
+	systemd/meshllm-cryptod-gossipd.socket \
+	systemd/meshllm-cryptod-proxyd.socket \
+	systemd/meshllm-cryptod-signer.socket \
+	systemd/meshllm-gossipd-proxyd.socket \
+	systemd/meshllm-signer-gossipd.socket \
+	systemd/meshllm-verifier-proxyd.socket
+nodist_systemdsystemunit_DATA = $(UNITS_MADE)
+EXTRA_DIST += $(UNITS_MADE:=.in) systemd/sysusers.conf \
+	systemd/tmpfiles.conf.in
+CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf
+
+FILL_IN_PATHS = $(AM_V_GEN)$(MKDIR_P) systemd && $(SED) \
+	-e 's,@sbindir@,$(sbindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' \
+	-e 's,@localstatedir@,$(localstatedir),g'
+$(UNITS_MADE): %.service: %.service.in Makefile
+	$(FILL_IN_PATHS) $< >$@
+systemd/tmpfiles.conf: systemd/tmpfiles.conf.in Makefile
+	$(FILL_IN_PATHS) $< >$@
+all-local: $(UNITS_MADE) systemd/tmpfiles.conf
+
+# Both are called after the package where they are installed.
+install-data-local: systemd/tmpfiles.conf
+	$(MKDIR_P) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
+	$(INSTALL_DATA) $(srcdir)/systemd/sysusers.conf \
+	$(DESTDIR)$(sysusersdir)/meshllm.conf
+	$(INSTALL_DATA) systemd/tmpfiles.conf \
+	$(DESTDIR)$(tmpfilesdir)/meshllm.conf
+uninstall-local:
+	rm -f $(DESTDIR)$(sysusersdir)/meshllm.conf \
+	$(DESTDIR)$(tmpfilesdir)/meshllm.conf
