@@ -81,6 +81,12 @@ static const struct option table[] = {
 	{ "allow-unsigned-keys", "proxyd", NULL,
 	    "Encrypt also to keys that their node has not signed.",
 	    OPTION_FLAG, AT(allow_unsigned_keys) },
+	{ "keep-alive-seconds", "proxyd", "N",
+	    "Silence in a stream after which a comment is sent; 15.",
+	    OPTION_UINT, AT(keep_alive_seconds), 1, 3600 },
+	{ "answer-seconds", "proxyd", "N",
+	    "Silence of a host or backend after which it is given up; 600.",
+	    OPTION_UINT, AT(answer_seconds), 1, 86400 },
 };
 // clang-format on
 

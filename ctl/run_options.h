@@ -20,6 +20,7 @@ struct run_options {
 	struct option_list backend;
 	struct option_word require_attested_hosts;
 	bool allow_plaintext_peers, allow_unsigned_keys;
+	uint64_t keep_alive_seconds, answer_seconds;
 };
 
 enum { ARGUMENTS_MAX = 4 * OPTION_LIST_MAX };

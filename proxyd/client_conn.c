@@ -498,6 +498,13 @@ ask_client(struct client_conn *c)
 	c->body_bytes = answer->body_bytes;
 	if (answer->has_sent ? c->quiet_ticks++ < max : c->quiet_ticks++ > 0)
 		return;
+	// In a stream a comment asks, once in each silence.
+	if (answer->is_event_stream && max == 1 && c->quiet_ticks > 2)
+		return;
+	if (answer->has_sent && request_keep_alive(c->req)) {
+		c->body_bytes = answer->body_bytes;
+		return;
+	}
 	if (answer->has_sent || c->is_http10 || send_continue(c) < 0)
 		conn_close(c);
 }

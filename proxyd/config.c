@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/keep_alive.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"
+
+enum {
+	ANSWER_S = 600, // what OpenAI's clients wait for
+	ANSWER_S_MAX = 24 * 3600,
+};
 
 #define FIELD(name) offsetof(struct proxyd_config, name)
 
@@ -35,6 +41,12 @@ static const struct option options[] = {
 	{ "allow-unsigned-keys", "proxyd", NULL,
 	    "also use keys that their node did not sign",
 	    OPTION_FLAG, FIELD(allow_unsigned_keys) },
+	{ "keep-alive-seconds", "proxyd", "N",
+	    "silence of a stream before a comment is sent; 15",
+	    OPTION_UINT, FIELD(keep_alive_seconds), 1, KEEP_ALIVE_S_MAX },
+	{ "answer-seconds", "proxyd", "N",
+	    "silence of a source before it is given up; 600",
+	    OPTION_UINT, FIELD(answer_seconds), 1, ANSWER_S_MAX },
 };
 
 static const char *const level_names[] = {
@@ -138,6 +150,10 @@ draw_conclusions(
 		    "--backend: more than %d", CONFIG_BACKENDS_MAX);
 		return -EINVAL;
 	}
+	if (config->keep_alive_seconds == 0)
+		config->keep_alive_seconds = KEEP_ALIVE_S;
+	if (config->answer_seconds == 0)
+		config->answer_seconds = ANSWER_S;
 	config->plaintext_allowed =
 	    config->allow_plaintext_peers && !config->is_attested_required;
 	config->unsigned_allowed = !config->is_attested_required &&

@@ -22,6 +22,7 @@ struct proxyd_config {
 	struct option_word require_attested;
 	bool allow_plaintext_peers;
 	bool allow_unsigned_keys;
+	uint64_t keep_alive_seconds, answer_seconds;
 	// What follows from it.
 	struct address api_address;
 	struct address management_address;

@@ -37,6 +37,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \
 	proxyd/handle_parent.c \
 	proxyd/inbound.c proxyd/inbound.h \
+	proxyd/keep_alive.c proxyd/keep_alive.h \
 	proxyd/listen.c proxyd/listen.h \
 	proxyd/models.c proxyd/models.h \
 	proxyd/peers.c proxyd/peers.h \
@@ -47,6 +48,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/request_log.c \
 	proxyd/route.c proxyd/route.h \
 	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
+	proxyd/sse_tail.h \
 	proxyd/status.c proxyd/status.h \
 	proxyd/stream.c proxyd/stream.h \
 	proxyd/upstream.c proxyd/upstream.h \

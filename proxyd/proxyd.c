@@ -7,14 +7,15 @@
 #include "common/log.h"
 #include "proxyd/client_conn.h"
 #include "proxyd/inbound.h"
+#include "proxyd/keep_alive.h"
 
 static void
-init_timeouts(struct timeouts *t, struct event_base *base)
+init_timeouts(struct timeouts *t, struct event_base *base, uint64_t answer_s)
 {
 	static const struct timeval linger = { 2, 0 }, head = { 30, 0 },
 				    body = { 60, 0 }, keep_alive = { 120, 0 },
-				    answer = { 300, 0 },
 				    half_closed = { 0, 400 * 1000 };
+	struct timeval answer = { .tv_sec = (time_t)answer_s };
 
 	t->half_closed = event_base_init_common_timeout(base, &half_closed);
 	t->linger = event_base_init_common_timeout(base, &linger);
@@ -131,7 +132,8 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	TAILQ_INIT(&d->inbounds);
 	peers_init(&d->peers);
 	reaper_init(&d->reaper, base);
-	init_timeouts(&d->timeouts, base);
+	init_timeouts(&d->timeouts, base, config->answer_seconds);
+	keep_alive_init(d);
 	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
 	r = backends_init(d, &config->backends, error);
 	if (r == 0)
@@ -182,6 +184,7 @@ proxyd_free(struct proxyd *d)
 	if (d == NULL)
 		return;
 	d->is_stopping = true;
+	keep_alive_done(d);
 	listener_close(&d->api);
 	listener_close(&d->management);
 	client_conns_close_all(d);

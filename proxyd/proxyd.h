@@ -47,7 +47,7 @@ struct timeouts {
 	const struct timeval *head;	   // 30 s
 	const struct timeval *body;	   // 60 s
 	const struct timeval *keep_alive;  // 120 s
-	const struct timeval *answer;	   // 300 s: first byte, then silence
+	const struct timeval *answer;	   // --answer-seconds of silence
 };
 
 struct counters {
@@ -104,6 +104,7 @@ struct self {
 
 struct client_conn;
 struct inbound;
+struct request;
 
 struct proxyd {
 	struct event_base *base;	    // borrowed
@@ -123,6 +124,8 @@ struct proxyd {
 	TAILQ_HEAD(, inbound) inbounds;
 	size_t n_inbounds;
 	size_t n_requests;		// being answered
+	TAILQ_HEAD(, request) requests; // whose body is complete
+	struct event keep_alive;
 	size_t held_bytes;		// see HELD_BYTES_MAX
 	struct gather gather;		// of the answer that is being composed
 	uint8_t scratch[SCRATCH_BYTES]; // wiped after each use

@@ -189,17 +189,67 @@ note_hints(struct request *req, const struct http_response *response)
 }
 
 int
+relay_early_head(struct request *req)
+{
+	struct fields f = { .n = 0 };
+	enum http_framing framing =
+	    req->is_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
+
+	put(&f, "Content-Type", "text/event-stream");
+	put(&f, "Cache-Control", "no-cache");
+	put(&f, "X-Accel-Buffering", "no");
+	put(&f, "X-Request-Id", req->id);
+	if (framing == HTTP_BODY_UNTIL_CLOSE)
+		req->wants_close = true;
+	req->has_early_head = true;
+	req->answer.is_event_stream = true;
+	req->status = 200;
+	return write_head(req, 200, &f, framing, 0);
+}
+
+// A head has left already: what it would have said comes as a comment.
+static int
+join_early_head(struct request *req)
+{
+	struct fields f = { .n = 0 };
+	char comment[256];
+	size_t n = 0;
+	int r = 0;
+
+	if (!req->answer.is_event_stream) {
+		req->answer.is_event_stream = true;
+		return -EBADMSG;
+	}
+	req->has_source_head = true;
+	put_own(&f, req);
+	for (size_t i = 0; i < f.n && r == 0; i++) {
+		n = (size_t)snprintf(comment, sizeof(comment),
+		    ": %.32s: %.100s\n%s", f.set[i].name, f.set[i].value,
+		    i + 1 == f.n ? "\n" : "");
+		r = answer_body(&req->answer, (const uint8_t *)comment, n);
+	}
+	return r;
+}
+
+int
 relay_head(struct request *req, const struct http_response *response)
 {
 	struct fields f = { .n = 0 };
 	enum http_framing framing = framing_for(req, response);
 
-	note_content_type(req, response);
 	if (response->status >= 300) {
 		req->is_collecting_error = true;
 		note_hints(req, response);
 		return 0;
 	}
+	note_content_type(req, response);
+	req->needs_done = req->answer.is_event_stream &&
+	    response->framing == HTTP_BODY_UNTIL_CLOSE &&
+	    (req->endpoint == ENDPOINT_CHAT ||
+		req->endpoint == ENDPOINT_COMPLETIONS);
+	if (req->has_early_head)
+		return join_early_head(req);
+	req->has_source_head = true;
 	if (framing == HTTP_BODY_UNTIL_CLOSE)
 		req->wants_close = true;
 	put_upstream(&f, &response->fields);
@@ -283,6 +333,34 @@ code_of(int status)
 	}
 }
 
+// The head said 200 already.  Line ends of the JSON would end the event.
+static void
+relay_error_event(struct request *req, const char *body, size_t len)
+{
+	struct failure failure;
+	struct buf event;
+	int r;
+
+	buf_init(&event, ERROR_BODY_MAX + 64);
+	r = buf_append(&event, "data: ", 6);
+	if (r == 0)
+		r = buf_append(&event, body, len);
+	for (size_t i = 0; i < buf_len(&event); i++)
+		if (buf_data(&event)[i] == '\r' || buf_data(&event)[i] == '\n')
+			buf_data(&event)[i] = ' ';
+	if (r == 0)
+		r = buf_append(&event, "\n\n", 2);
+	if (r == 0)
+		r = answer_body(
+		    &req->answer, buf_data(&event), buf_len(&event));
+	if (r == 0)
+		(void)!answer_flush(&req->answer);
+	buf_release(&event);
+	failure_set(&failure, req->status, "upstream_error",
+	    "the server answered %d", req->status);
+	request_broke_off(req, &failure);
+}
+
 static void
 relay_whole(struct request *req, int status, const char *body, size_t len)
 {
@@ -290,6 +368,10 @@ relay_whole(struct request *req, int status, const char *body, size_t len)
 	int r;
 
 	req->is_collecting_error = false;
+	if (req->has_early_head) {
+		relay_error_event(req, body, len);
+		return;
+	}
 	put(&f, "Content-Type", "application/json");
 	for (size_t i = 0; i < REQUEST_ERROR_HINTS; i++)
 		if (req->error_hints[i][0] != '\0')

@@ -12,6 +12,7 @@
 #include "common/hex.h"
 #include "common/log.h"
 #include "proxyd/attempt.h"
+#include "proxyd/keep_alive.h"
 
 static void
 make_id(char ret[static REQUEST_ID_MAX + 1])
@@ -121,6 +122,8 @@ release(struct request *req)
 	struct proxyd *d = req->d;
 
 	req->is_ended = true;
+	if (req->is_listed)
+		TAILQ_REMOVE(&d->requests, req, entry);
 	stop_attempt(req);
 	answer_drop(&req->answer);
 	answer_done(&req->answer);
@@ -216,6 +219,23 @@ request_reply(struct request *req, int status, const char *json, size_t len)
 }
 
 void
+request_broke_off(struct request *req, const struct failure *failure)
+{
+	req->failure = *failure;
+	request_log_end(req, failure->code);
+	end(req, REQUEST_BROKEN);
+}
+
+// Part of an answer has left: the client is told, and sees no end.
+static void
+break_off(struct request *req, const struct failure *failure)
+{
+	answer_drop(&req->answer);
+	relay_break(req, failure);
+	request_broke_off(req, failure);
+}
+
+void
 request_fail(struct request *req, const struct failure *failure)
 {
 	char body[OPENAI_ERROR_MAX];
@@ -229,7 +249,10 @@ request_fail(struct request *req, const struct failure *failure)
 		req->d->counters.refused++;
 	else
 		req->d->counters.failed++;
-	send_whole(req, failure->status, body, len, &req->failure);
+	if (req->has_early_head)
+		break_off(req, &req->failure);
+	else
+		send_whole(req, failure->status, body, len, &req->failure);
 }
 
 // ---- the body
@@ -322,6 +345,7 @@ read_scan(struct request *req)
 		return refuse_body(
 		    req, 400, "missing_model", "the request names no model");
 	memcpy(req->model, req->scan->model, req->scan->model_len + 1);
+	req->wants_stream = req->scan->stream;
 	req->request_bytes = request_body_slice(req).len;
 	free(req->scan);
 	req->scan = NULL;
@@ -337,6 +361,9 @@ request_start(struct request *req)
 		return;
 	if (!req->is_inbound)
 		req->d->counters.requests++;
+	TAILQ_INSERT_TAIL(&req->d->requests, req, entry);
+	req->is_listed = true;
+	keep_alive_wake(req->d);
 	candidates_find(
 	    req->d, req->model, req->is_inbound, &req->candidates, &failure);
 	if (req->candidates.n == 0)
@@ -368,13 +395,24 @@ static void
 reset_answer(struct request *req)
 {
 	answer_drop(&req->answer);
-	buf_clear(&req->answer.head);
-	buf_release(&req->answer.held);
-	req->answer.has_head = false;
-	req->answer.body_bytes = 0;
+	if (!req->has_early_head) {
+		buf_clear(&req->answer.head);
+		buf_release(&req->answer.held);
+		req->answer.has_head = false;
+		req->answer.body_bytes = 0;
+	}
+	req->has_source_head = false;
 	req->is_collecting_error = false;
 	req->error_overflow = false;
 	buf_release(&req->error_body);
+}
+
+// Something of a source's answer has left: no other try.
+static bool
+is_committed(const struct request *req)
+{
+	return req->has_early_head ? req->has_source_head
+				   : req->answer.has_sent;
 }
 
 void
@@ -382,12 +420,9 @@ request_attempt_failed(struct request *req, const struct failure *failure)
 {
 	req->failure = *failure;
 	stop_attempt(req);
-	if (req->answer.has_sent) {
+	if (is_committed(req)) {
 		req->d->counters.failed++;
-		answer_drop(&req->answer);
-		relay_break(req, failure);
-		request_log_end(req, failure->code);
-		end(req, REQUEST_BROKEN);
+		break_off(req, &req->failure);
 		return;
 	}
 	reset_answer(req);
@@ -413,17 +448,25 @@ request_answer_head(struct request *req, const struct http_response *response)
 	return relay_head(req, response);
 }
 
+// The front takes no more: that is no fault of the source.
+static int
+to_front(struct request *req, const uint8_t *bytes, size_t n)
+{
+	int r = answer_body(&req->answer, bytes, n);
+
+	req->is_front_broken = r < 0 && r != -EBADMSG;
+	return req->is_front_broken ? 0 : r;
+}
+
 int
 request_answer_body(struct request *req, const uint8_t *bytes, size_t n)
 {
 	size_t room = ERROR_BODY_MAX - buf_len(&req->error_body);
-	int r;
 
 	if (!req->is_collecting_error) {
-		r = answer_body(&req->answer, bytes, n);
-		// A front that takes no more is no fault of the source.
-		req->is_front_broken = r < 0 && r != -EBADMSG;
-		return req->is_front_broken ? 0 : r;
+		if (req->answer.is_event_stream)
+			sse_tail_note(&req->tail, bytes, n);
+		return to_front(req, bytes, n);
 	}
 	if (n > room) {
 		req->error_overflow = true;
@@ -457,7 +500,7 @@ request_answer_flush(struct request *req, bool is_held)
 {
 	int r;
 
-	if (req->is_collecting_error || !req->answer.has_head)
+	if (req->is_collecting_error || !req->has_source_head)
 		return;
 	if (req->is_front_broken)
 		r = -EPIPE;
@@ -477,11 +520,27 @@ request_answer_flush(struct request *req, bool is_held)
 	}
 }
 
+// The connection ended, and that was to be the end of the stream; but what
+// ends a stream had not come.
+static void
+stream_was_cut(struct request *req)
+{
+	struct failure failure;
+
+	failure_set(&failure, 502, "stream_cut",
+	    "the stream ended in the middle of its answer");
+	request_attempt_failed(req, &failure);
+}
+
 void
 request_answer_end(struct request *req)
 {
 	if (req->is_collecting_error) {
 		relay_error(req);
+		return;
+	}
+	if (req->needs_done && !sse_tail_is_done(&req->tail)) {
+		stream_was_cut(req);
 		return;
 	}
 	if (req->is_front_broken || answer_end(&req->answer) < 0) {
@@ -498,4 +557,32 @@ request_front_writable(struct request *req)
 {
 	if (req->attempt != NULL)
 		attempt_resume(req->attempt);
+}
+
+bool
+request_keep_alive(struct request *req)
+{
+	static const char comment[] = ": keep-alive\n\n";
+	struct answer *a = &req->answer;
+	int r = 0;
+
+	if (req->is_collecting_error || req->is_front_broken ||
+	    request_is_blocked(req))
+		return false;
+	if (!a->has_head) {
+		if (req->is_inbound || !req->wants_stream)
+			return false;
+		r = relay_early_head(req);
+	}
+	if (!a->is_event_stream || a->framing == HTTP_BODY_LENGTH ||
+	    !sse_tail_is_between(&req->tail))
+		return false;
+	if (r == 0)
+		r = answer_body(
+		    a, (const uint8_t *)comment, sizeof(comment) - 1);
+	if (r == 0)
+		r = answer_flush(a);
+	if (r < 0)
+		front_is_broken(req);
+	return true;
 }

@@ -24,6 +24,7 @@
 #include "proxyd/proxyd.h"
 #include "proxyd/reap.h"
 #include "proxyd/route.h"
+#include "proxyd/sse_tail.h"
 
 enum {
 	REQUEST_ID_MAX = 64,
@@ -65,6 +66,7 @@ struct request {
 	bool is_plain;		// inbound, not sealed
 	bool is_http10;
 	bool wants_close; // the front will not be used again
+	bool wants_stream;
 	enum endpoint endpoint;
 	char id[REQUEST_ID_MAX + 1];
 	uint64_t started_ms;
@@ -81,8 +83,17 @@ struct request {
 	struct failure failure;	 // of the last attempt
 	unsigned n_attempts;
 
+	TAILQ_ENTRY(request) entry;
+	bool is_listed;			     // proxyd.requests
+	uint64_t seen_bytes, quiet_since_ms; // keep_alive.c
+
 	struct answer answer;
 	int status; // of the answer
+	// A head of ours went out before any source had answered.
+	bool has_early_head;
+	bool has_source_head; // the source's answer is being relayed
+	bool needs_done;      // its stream has no other end than [DONE]
+	struct sse_tail tail; // of an event stream
 	bool is_collecting_error;
 	bool error_overflow;
 	struct buf error_body;
@@ -123,6 +134,8 @@ MUST_CHECK int request_adopt_body(
     struct request *, struct buf *in, uint8_t *bytes, size_t n);
 // Answer with an error and end.
 void request_fail(struct request *, const struct failure *);
+// The client was told in what was sent that there is no more; end, cut.
+void request_broke_off(struct request *, const struct failure *);
 // A complete JSON answer of our own.
 void request_reply(struct request *, int status, const char *json, size_t len);
 
@@ -148,6 +161,8 @@ void request_answer_end(struct request *);
 void request_attempt_failed(struct request *, const struct failure *);
 // Try the next candidate.
 void request_next(struct request *);
+// A comment, where one may go; false: none may.  The request may be over.
+bool request_keep_alive(struct request *);
 static inline bool
 request_is_blocked(const struct request *req)
 {
@@ -156,6 +171,8 @@ request_is_blocked(const struct request *req)
 
 // ---- parts (relay.c, request_log.c)
 
+// A head for a stream that may still come to nothing.
+MUST_CHECK int relay_early_head(struct request *);
 // The head of the answer for the front, from the upstream's.
 MUST_CHECK int relay_head(struct request *, const struct http_response *);
 // An upstream error whose body is in error_body: passed on or wrapped.

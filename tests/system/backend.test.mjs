@@ -1,52 +1,10 @@
 // Backends with manners of their own: their answers reach the client of
 // another node as they are.
 import assert from 'node:assert/strict'
-import net from 'node:net'
 import { before, describe, test } from 'node:test'
 import { chat } from './http.mjs'
 import { sleep, startNode, suiteScope } from './lib.mjs'
-
-const LIST = '{"object":"list","data":[{"id":"echo","object":"model"}]}'
-const whole = (body, head = 'HTTP/1.1 200 OK') => `${head}\r\n` +
-  `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-
-// Speaks bytes.  answer(socket, nth request of the connection) writes.
-async function startRaw (scope) {
-  const server = net.createServer(socket => {
-    let text = ''
-    let nth = 0
-    socket.setNoDelay()
-    socket.on('error', () => {})
-    socket.on('data', piece => {
-      text += piece
-      for (;;) {
-        const at = text.indexOf('\r\n\r\n')
-        const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
-        if (at === -1 || text.length < at + 4 + length) return
-        const isGet = text.startsWith('GET')
-        text = text.slice(at + 4 + length)
-        nth++
-        if (isGet) {
-          socket.write(whole(LIST))
-        } else {
-          backend.posts++
-          backend.answer(socket, nth)
-        }
-      }
-    })
-  })
-  const backend = { posts: 0, answer: s => s.end(whole('{}')) }
-  await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
-  scope.after(() => server.close())
-  backend.url = `http://127.0.0.1:${server.address().port}`
-  return backend
-}
-
-const SSE = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n'
-const event = word =>
-  `data: {"choices":[{"delta":{"content":"${word}"}}]}\n\n`
-const chunk = (text, extension = '') =>
-  `${Buffer.byteLength(text).toString(16)}${extension}\r\n${text}\r\n`
+import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
 
 describe('a backend with manners of its own', () => {
   const scope = suiteScope()

@@ -9,5 +9,6 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \
 	tests/system/leave.test.mjs tests/system/llama.test.mjs \
 	tests/system/llama.mjs tests/system/backend.test.mjs \
+	tests/system/raw.mjs tests/system/stream.test.mjs \
 	tests/system/secrecy.test.mjs tests/system/soak.test.mjs \
 	tests/system/abuse.test.mjs

@@ -1,0 +1,76 @@
+// Looks at all requests a few times in each interval.  What is sent here is
+// ours alone: it must never look like a part of an answer, end one, or go
+// where a comment would be read as data.
+#include "proxyd/keep_alive.h"
+
+#include "proxyd/proxyd.h"
+#include "proxyd/request.h"
+
+static uint64_t
+interval_ms(const struct proxyd *d)
+{
+	return d->config->keep_alive_seconds * 1000;
+}
+
+static void
+look_at(struct request *req, uint64_t now)
+{
+	uint64_t interval = interval_ms(req->d);
+	uint64_t bytes = req->answer.body_bytes;
+
+	if (bytes != req->seen_bytes || req->quiet_since_ms == 0) {
+		req->seen_bytes = bytes;
+		req->quiet_since_ms = now;
+		return;
+	}
+	if (now - req->quiet_since_ms < interval)
+		return;
+	if (!req->answer.has_head &&
+	    now - req->started_ms < KEEP_ALIVE_EARLY * interval)
+		return;
+	req->quiet_since_ms = now;
+	(void)request_keep_alive(req);
+	req->seen_bytes = req->answer.body_bytes;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxyd *d = arg;
+	struct request *req, *next;
+	uint64_t now = clock_mono_ms();
+
+	(void)fd;
+	(void)what;
+	for (req = TAILQ_FIRST(&d->requests); req != NULL; req = next) {
+		next = TAILQ_NEXT(req, entry);
+		look_at(req, now);
+	}
+	if (!TAILQ_EMPTY(&d->requests))
+		keep_alive_wake(d);
+}
+
+void
+keep_alive_init(struct proxyd *d)
+{
+	TAILQ_INIT(&d->requests);
+	(void)evtimer_assign(&d->keep_alive, d->base, on_timer, d);
+}
+
+void
+keep_alive_wake(struct proxyd *d)
+{
+	uint64_t ms = interval_ms(d) / KEEP_ALIVE_LOOKS;
+	struct timeval tv = { .tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+
+	if (!evtimer_pending(&d->keep_alive, NULL))
+		(void)evtimer_add(&d->keep_alive, &tv);
+}
+
+void
+keep_alive_done(struct proxyd *d)
+{
+	if (event_initialized(&d->keep_alive))
+		(void)event_del(&d->keep_alive);
+}
