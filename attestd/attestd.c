@@ -22,6 +22,7 @@ attestd_done(struct attestd *d)
 		d->peers[i] = NULL;
 	}
 	signer_done(d);
+	trust_watch_done(d);
 	held_done(&d->held);
 	trust_store_done(&d->trust);
 }

@@ -26,6 +26,7 @@ enum {
 	ATTESTD_REFRESH_MS = 300 * 1000, // new evidence this often
 	ATTESTD_RETRY_MS = 15 * 1000,	 // after a failure
 	ATTESTD_STALE_MS = 660 * 1000,	 // nobody believes it then
+	ATTESTD_WATCH_FD = 30,		 // the sandbox names it
 };
 
 // What one of the two processes may do.
@@ -60,14 +61,15 @@ struct attestd {
 	bool is_failing;       // and has said so
 	// verifier
 	struct trust_store trust;
-	struct held_table held; // evidence v2 of other nodes
+	struct event *trust_event; // owned; its folder changed
+	struct held_table held;	   // evidence v2 of other nodes
 };
 
 enum {
 	ATTESTD_N_SIGNER_RULES = 4,
 	ATTESTD_N_VERIFIER_RULES = 2,
 	ATTESTD_N_SIGNER_SANDBOX = 21,
-	ATTESTD_N_VERIFIER_SANDBOX = 22,
+	ATTESTD_N_VERIFIER_SANDBOX = 23,
 };
 
 extern const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES];
@@ -94,6 +96,13 @@ MUST_CHECK int signer_init(struct attestd *, const struct attester_config *);
 void signer_done(struct attestd *);
 // Make evidence anew, now: the keys are new.
 void signer_renew(struct attestd *);
+
+// ---- trust_watch.c, verifier
+// Before the sandbox, after trust_store_init.
+MUST_CHECK int trust_watch_init(struct attestd *, const char *dir);
+void trust_watch_done(struct attestd *);
+// Read the trust files if they are others now, and take back the verdicts.
+void trust_look(struct attestd *);
 
 ipc_handler handle_stop;
 ipc_handler handle_key_changed;

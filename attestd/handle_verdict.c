@@ -8,19 +8,6 @@
 #include "attestd/level.h"
 #include "common/log.h"
 
-static void
-look_at_trust(struct attestd *d)
-{
-	if (!trust_store_refresh(&d->trust))
-		return;
-	if (d->trust.is_damaged)
-		LOG(LOG_ERROR, "trust-damaged",
-		    F("line", (uint64_t)d->trust.bad_line));
-	else
-		LOG(LOG_INFO, "trust-read",
-		    F("lines", (uint64_t)d->trust.decided.n));
-}
-
 // By the blob of the old network, and by evidence v2 if it has shown some.
 static void
 judge(struct attestd *d, const struct level_question *q, struct verdict *ret)
@@ -59,7 +46,7 @@ handle_verdict(
 		question.blob = request->evidence.data;
 		question.blob_len = request->evidence.len;
 	}
-	look_at_trust(d);
+	trust_look(d);
 	judge(d, &question, &verdict);
 	LOG(LOG_DEBUG, "verdict", F("peer", log_peer(question.node)),
 	    F("level", level_name(verdict.level)),

@@ -13,14 +13,16 @@ attestd_libattestd_a_SOURCES = \
 	attestd/attestd.c attestd/attestd.h \
 	attestd/handle_control.c attestd/handle_evidence.c \
 	attestd/handle_verdict.c \
-	attestd/roles.c attestd/rules.c attestd/sandbox.c attestd/signer.c
+	attestd/roles.c attestd/rules.c attestd/sandbox.c attestd/signer.c \
+	attestd/trust_watch.c
 attestd_libattestd_a_CFLAGS = $(ATTESTD_CFLAGS)
 
 sbin_PROGRAMS += meshllm-attestd
 meshllm_attestd_SOURCES = attestd/main.c
 meshllm_attestd_CFLAGS = $(ATTESTD_CFLAGS)
-meshllm_attestd_LDADD = attestd/libattestd.a cryptod/libcryptod_client.a \
-	$(ATTESTER_LIBS)
+ATTESTD_LIBS = attestd/libattestd.a cryptod/libcryptod_client.a \
+	proxyd/libproxydclient.a $(ATTESTER_LIBS)
+meshllm_attestd_LDADD = $(ATTESTD_LIBS)
 
 # What the verifier makes of evidence: pure functions, no IPC, no logging.
 EVIDENCE_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(SODIUM_CFLAGS)

@@ -99,7 +99,8 @@ init_role(struct attestd *d, const struct settings *s,
 	if (d->role->self == ROLE_VERIFIER) {
 		ret_path->path = s->state_dir;
 		ret_policy->n_paths = s->state_dir == NULL ? 0 : 1;
-		return trust_store_init(&d->trust, s->state_dir);
+		r = trust_store_init(&d->trust, s->state_dir);
+		return r < 0 ? r : trust_watch_init(d, s->state_dir);
 	}
 	if ((r = attester_parse(s->attester, &config, &why)) < 0)
 		return r;

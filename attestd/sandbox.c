@@ -49,6 +49,7 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(munmap,		"free"),
 	ALLOW(mremap,		"realloc"),
 	// the trust files; Landlock has their folder
+	ALLOW_ARG(read, 0, ATTESTD_WATCH_FD, "trust_watch: inotify"),
 	ALLOW(newfstatat,	"trust_store_refresh; fstat of glibc 2.36"),
 	ALLOW(fstat,		"trust_load, newer libc"),
 	ALLOW(openat,		"trust_load, trust_save"),

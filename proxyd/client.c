@@ -221,3 +221,13 @@ proxyd_posture_send(struct ipc_peer *peer, const struct posture *p,
 	msg.announced = posture_v1(p);
 	return ipc_notify(peer, IPC__TYPE__IPC_POSTURE, &msg.base, -1);
 }
+
+int
+proxyd_verdicts_void_send(struct ipc_peer *peer, const uint8_t *endpoint_id)
+{
+	Ipc__VerdictsVoid msg = IPC__VERDICTS_VOID__INIT;
+
+	msg.has_endpoint_id = endpoint_id != NULL;
+	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
+	return ipc_notify(peer, IPC__TYPE__IPC_VERDICTS_VOID, &msg.base, -1);
+}

@@ -80,4 +80,8 @@ struct proxyd_image {
 MUST_CHECK int proxyd_posture_send(struct ipc_peer *, const struct posture *,
     const struct proxyd_image *images, size_t n_images);
 
+// verifier: verdicts about this node count no more; NULL: about all.
+MUST_CHECK int proxyd_verdicts_void_send(
+    struct ipc_peer *, const uint8_t *endpoint_id);
+
 #endif

@@ -165,5 +165,6 @@ ipc_handler handle_stop, handle_processes, handle_posture; // handle_parent.c
 ipc_handler handle_key_changed;				   // handle_cryptod.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
+ipc_handler handle_verdicts_void;	     // verdict.c
 
 #endif

@@ -70,6 +70,10 @@ const struct ipc_rule proxyd_rules[] = {
 	{ IPC__TYPE__IPC_VERDICT_REPLY, .from = FROM(ROLE_VERIFIER),
 	    .phases = IPC_SERVING, .max_body = ATTESTD_VERDICT_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__verdict_reply__descriptor },
+	{ IPC__TYPE__IPC_VERDICTS_VOID, .from = FROM(ROLE_VERIFIER),
+	    .phases = IPC_SERVING, .max_body = ID_BODY_MAX,
+	    .descriptor = &ipc__verdicts_void__descriptor,
+	    .handle = handle_verdicts_void },
 };
 // clang-format on
 

@@ -1,5 +1,6 @@
 // Verdicts are kept with their expiry and with the key they are about; both
-// are compared when a verdict is used, never here.
+// are compared when a verdict is used, never here.  The verifier may take
+// them back; until it is asked again there is none.
 #include "proxyd/verdict.h"
 
 #include <stdio.h>
@@ -7,7 +8,10 @@
 
 // Updates of a peer come every ten seconds; a verdict that would end before
 // the next one is renewed.
-enum { VERDICT_RENEW_MS = 12 * 1000 };
+enum {
+	VERDICT_RENEW_MS = 12 * 1000,
+	VERDICT_RENEW_MAX = 64, // at once; others wait for their next use
+};
 
 void
 verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
@@ -79,4 +83,30 @@ verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
 		free(q);
 	else
 		peer->verdict_asked = true;
+}
+
+int
+handle_verdicts_void(
+    struct ipc_peer *from, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__VerdictsVoid *in = (const Ipc__VerdictsVoid *)msg;
+	struct proxyd *d = ipc_peer_daemon(from);
+	size_t n_renewed = 0;
+
+	(void)frame;
+	if (in->has_endpoint_id && in->endpoint_id.len != ENDPOINT_ID_LEN)
+		return -EBADMSG;
+	for (size_t i = 0; i < d->peers.n; i++) {
+		struct peer *peer = d->peers.at[i];
+
+		if (in->has_endpoint_id &&
+		    memcmp(peer->id, in->endpoint_id.data, ENDPOINT_ID_LEN) !=
+			0)
+			continue;
+		peer->verdict.is_known = false;
+		// For the status; whoever needs one asks by himself.
+		if (peer->connected && n_renewed++ < VERDICT_RENEW_MAX)
+			verdict_refresh(d, peer->id);
+	}
+	return 0;
 }

@@ -11,6 +11,5 @@ FUZZ_TARGETS += tests/fuzz/attestd_ipc_fuzz
 tests_fuzz_attestd_ipc_fuzz_SOURCES = tests/fuzz/attestd_ipc_fuzz.c \
 	tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h
 tests_fuzz_attestd_ipc_fuzz_CFLAGS = $(ATTESTD_CFLAGS)
-tests_fuzz_attestd_ipc_fuzz_LDADD = attestd/libattestd.a \
-	cryptod/libcryptod_client.a $(ATTESTER_LIBS) $(FUZZ_LIBS)
+tests_fuzz_attestd_ipc_fuzz_LDADD = $(ATTESTD_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/attestd_ipc

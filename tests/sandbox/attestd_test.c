@@ -21,7 +21,7 @@ struct node {
 	int parent_fd, cryptod_fd; // numbers; their peers own them
 	struct ipc_peer *parent, *first, *second;
 	bool is_ready;
-	unsigned keys_asked;
+	unsigned keys_asked, verdicts_void;
 	uint8_t key_byte; // of the keys that we tell
 };
 
@@ -53,6 +53,18 @@ on_keys_request(
 	return ipc_reply(peer, frame, IPC__TYPE__IPC_KEYS_REPLY, &reply.base);
 }
 
+static int
+on_verdicts_void(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct node *n = ipc_peer_daemon(peer);
+
+	(void)frame;
+	assert_false(((const Ipc__VerdictsVoid *)msg)->has_endpoint_id);
+	n->verdicts_void++;
+	return 0;
+}
+
 // clang-format off
 #define FROM_BOTH (FROM(ROLE_SIGNER) | FROM(ROLE_VERIFIER))
 static const struct ipc_rule rules[] = {
@@ -66,6 +78,10 @@ static const struct ipc_rule rules[] = {
 	{ IPC__TYPE__IPC_VERDICT_REPLY, .from = FROM_BOTH,
 	    .phases = IPC_SERVING, .max_body = ATTESTD_VERDICT_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__verdict_reply__descriptor },
+	{ IPC__TYPE__IPC_VERDICTS_VOID, .from = FROM(ROLE_VERIFIER),
+	    .phases = IPC_SERVING, .max_body = 34,
+	    .descriptor = &ipc__verdicts_void__descriptor,
+	    .handle = on_verdicts_void },
 	{ IPC__TYPE__IPC_EVIDENCE_REPLY, .from = FROM_BOTH,
 	    .phases = IPC_SERVING, .max_body = ATTESTD_EVIDENCE_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__evidence_reply__descriptor },
@@ -276,21 +292,35 @@ a_tpm_signs_under_the_filter(void **state)
 	swtpm_stop(&s);
 }
 
-// A blob of the vectors is too old by now: it is read, and refused.  What is
-// written is in trust_test; here it is that the filter lets it be.
 static void
-verifier_remembers_a_key_in_its_folder(void **state)
+write_trust(const char *dir, const char *text)
+{
+	char path[64], beside[64];
+	FILE *f;
+
+	(void)snprintf(beside, sizeof(beside), "%s/trust.new", dir);
+	(void)snprintf(path, sizeof(path), "%s/trust", dir);
+	f = fopen(beside, "w");
+	assert_non_null(f);
+	assert_int_equal(fputs(text, f) >= 0, 1);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(rename(beside, path), 0);
+}
+
+static void
+verifier_takes_verdicts_back_when_trust_changes(void **state)
 {
 	char dir[] = "/tmp/attestd-XXXXXX", option[64], path[64];
 	struct wanted w = { 0 };
 	struct node n;
-	FILE *f;
+	int fd;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(option, sizeof(option), "--state-dir=%s", dir);
 	start(&n, "verifier", 1, option);
 	n.parent_fd = n.daemon.parent_fd;
+	fd = n.daemon.fds[0];
 	n.parent =
 	    connect_as(&n, &n.daemon.parent_fd, ROLE_PARENT, ROLE_VERIFIER);
 	n.first = connect_as(&n, &n.daemon.fds[0], ROLE_PROXYD, ROLE_VERIFIER);
@@ -298,14 +328,18 @@ verifier_remembers_a_key_in_its_folder(void **state)
 		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
 	ask_verdict(&n, 32, &w);
 	assert_int_equal(w.result, 0);
-	(void)snprintf(path, sizeof(path), "%s/trust", dir);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_int_equal(fputs("nonsense\n", f) >= 0, 1);
-	assert_int_equal(fclose(f), 0);
+	assert_int_equal(n.verdicts_void, 0);
+	// Nobody asks for a verdict meanwhile.
+	write_trust(dir, "nonsense\n");
+	while (n.verdicts_void == 0)
+		assert_int_equal(daemon_pump(n.first, fd), 0);
+	write_trust(dir, "# nothing\n");
+	while (n.verdicts_void == 1)
+		assert_int_equal(daemon_pump(n.first, fd), 0);
 	ask_verdict(&n, 32, &w);
 	assert_int_equal(w.result, 0);
 	assert_int_equal(stop(&n), 0);
+	(void)snprintf(path, sizeof(path), "%s/trust", dir);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
@@ -337,7 +371,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    without_evidence_a_node_is_at_the_lowest_level),
-		cmocka_unit_test(verifier_remembers_a_key_in_its_folder),
+		cmocka_unit_test(
+		    verifier_takes_verdicts_back_when_trust_changes),
 		cmocka_unit_test(a_software_key_signs_under_the_filter),
 		cmocka_unit_test(a_tpm_signs_under_the_filter),
 		cmocka_unit_test(signer_is_ready_once_it_knows_the_keys),

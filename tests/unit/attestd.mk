@@ -53,7 +53,7 @@ TESTS += tests/unit/attestd_rules_test
 tests_unit_attestd_rules_test_SOURCES = tests/unit/attestd_rules_test.c
 tests_unit_attestd_rules_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_attestd_rules_test_LDADD = tests/unit/librulescheck.a \
-	attestd/libattestd.a cryptod/libcryptod_client.a $(ATTESTER_LIBS) \
+	$(ATTESTD_LIBS) \
 	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/sandbox/attestd_test

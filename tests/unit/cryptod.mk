@@ -58,8 +58,8 @@ tests_sandbox_sandbox_test_SOURCES = tests/sandbox/sandbox_test.c
 tests_sandbox_sandbox_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_sandbox_sandbox_test_LDADD = tests/sandbox/libdaemon.a \
 	cryptod/libcryptod.a attestd/libattestd.a \
-	cryptod/libcryptod_client.a $(ATTESTER_LIBS) $(COMMON_LIBS) \
-	$(CMOCKA_LIBS)
+	cryptod/libcryptod_client.a proxyd/libproxydclient.a \
+	$(ATTESTER_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/sandbox/cryptod_test
 TESTS += tests/sandbox/cryptod_test

@@ -1,5 +1,6 @@
 // proxyd as the opener of tunnels: what it sends to whom, what it believes of
 // the answer, and what the client is told.  The host is this test.
+#include "proxyd/client.h"
 #include "tests/unit/proxyd_rig.h"
 
 #include <sodium.h>
@@ -368,6 +369,10 @@ only_attested_hosts_are_asked_when_that_is_required(void **state)
 	assert_memory_equal(rig.tunnel_ids[0], host.id, ENDPOINT_ID_LEN);
 	(void)close(client);
 	(void)close(tunnel);
+	// Good for a minute, and taken back.
+	rig.level = IPC__LEVEL__LEVEL_PINNED;
+	assert_int_equal(proxyd_verdicts_void_send(rig.verifier, NULL), 0);
+	assert_refused(&rig, 503, "the test says so");
 	// A dead verifier is no yes.
 	ipc_peer_free(rig.verifier);
 	rig.verifier = NULL;
