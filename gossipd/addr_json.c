@@ -93,7 +93,7 @@ parse_decimal(const char *text, uint32_t max, uint32_t *ret)
 }
 
 static int
-parse_v4(char *host, uint16_t port, struct quic_addr *ret)
+parse_v4(char *host, uint16_t port, struct address *ret)
 {
 	ret->len = sizeof(ret->in);
 	ret->in.sin_family = AF_INET;
@@ -103,7 +103,7 @@ parse_v4(char *host, uint16_t port, struct quic_addr *ret)
 
 // host: "[...]" with an optional numeric scope.
 static int
-parse_v6(char *host, uint16_t port, struct quic_addr *ret)
+parse_v6(char *host, uint16_t port, struct address *ret)
 {
 	size_t len = strlen(host);
 	char *scope;
@@ -127,7 +127,7 @@ parse_v6(char *host, uint16_t port, struct quic_addr *ret)
 }
 
 int
-addr_parse(const char *text, struct quic_addr *ret)
+addr_parse(const char *text, struct address *ret)
 {
 	char host[ADDR_TEXT_MAX], *colon;
 	uint32_t port;
@@ -148,7 +148,7 @@ addr_parse(const char *text, struct quic_addr *ret)
 }
 
 void
-addr_format(const struct quic_addr *a, char ret[static ADDR_TEXT_MAX])
+addr_format(const struct address *a, char ret[static ADDR_TEXT_MAX])
 {
 	char host[INET6_ADDRSTRLEN] = "", scope[16] = "";
 
@@ -168,7 +168,7 @@ addr_format(const struct quic_addr *a, char ret[static ADDR_TEXT_MAX])
 
 // IPv4 before IPv6, then by address and port.
 static int
-compare(const struct quic_addr *a, const struct quic_addr *b)
+compare(const struct address *a, const struct address *b)
 {
 	bool a4 = a->sa.sa_family == AF_INET, b4 = b->sa.sa_family == AF_INET;
 	int c;
@@ -190,13 +190,13 @@ compare(const struct quic_addr *a, const struct quic_addr *b)
 }
 
 bool
-addr_equal(const struct quic_addr *a, const struct quic_addr *b)
+addr_equal(const struct address *a, const struct address *b)
 {
 	return compare(a, b) == 0;
 }
 
 bool
-addr_is_dialable(const struct quic_addr *a)
+addr_is_dialable(const struct address *a)
 {
 	uint32_t v4;
 
@@ -242,7 +242,7 @@ static int
 add_ip(const json_t *value, struct endpoint_addr *ret)
 {
 	const char *text = json_string_value(value);
-	struct quic_addr addr;
+	struct address addr;
 
 	if (text == NULL || addr_parse(text, &addr) < 0)
 		return -EBADMSG;
@@ -358,7 +358,7 @@ put_entry(struct writer *w, bool *first, const char *kind, const char *value)
 static void
 put_sorted(struct writer *w, bool *first, const struct endpoint_addr *a)
 {
-	const struct quic_addr *last = NULL, *next;
+	const struct address *last = NULL, *next;
 	char text[ADDR_TEXT_MAX];
 
 	for (;;) { // at most 16 addresses: selection is enough

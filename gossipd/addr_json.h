@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
-#include "gossipd/quic.h" // struct quic_addr only
 
 enum {
 	ADDR_JSON_MAX = 4096,	  // bytes of text, read and written
@@ -20,7 +20,7 @@ enum {
 
 struct endpoint_addr {
 	uint8_t id[ENDPOINT_ID_LEN];
-	struct quic_addr addrs[ADDR_JSON_ADDRS_MAX];
+	struct address addrs[ADDR_JSON_ADDRS_MAX];
 	size_t n_addrs;
 	char relays[ADDR_JSON_RELAYS_MAX][ADDR_JSON_RELAY_MAX + 1];
 	size_t n_relays;
@@ -36,11 +36,11 @@ MUST_CHECK int addr_json_write(
     const struct endpoint_addr *, char *ret, size_t size, size_t *ret_len);
 
 // "192.0.2.1:1" or "[2001:db8::1%3]:1".  -EINVAL.
-MUST_CHECK int addr_parse(const char *text, struct quic_addr *ret);
+MUST_CHECK int addr_parse(const char *text, struct address *ret);
 enum { ADDR_TEXT_MAX = 80 };
-void addr_format(const struct quic_addr *, char ret[static ADDR_TEXT_MAX]);
-bool addr_equal(const struct quic_addr *, const struct quic_addr *);
+void addr_format(const struct address *, char ret[static ADDR_TEXT_MAX]);
+bool addr_equal(const struct address *, const struct address *);
 // Could this be one node's socket: a port, not multicast, not "any".
-bool addr_is_dialable(const struct quic_addr *);
+bool addr_is_dialable(const struct address *);
 
 #endif

@@ -211,7 +211,7 @@ link_is_up(struct gossip *g, struct link *l)
 
 void
 gossip_on_conn_up(struct gossip *g, uint64_t now_ms,
-    const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *remote,
+    const uint8_t id[static ENDPOINT_ID_LEN], const struct address *remote,
     bool outbound)
 {
 	struct link *l;

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "common/announcement.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
 #include "gossipd/ownership.h"
-#include "gossipd/quic.h" // struct quic_addr only
 
 enum {
 	GOSSIP_PEERS_MAX = 4096, // in the table
@@ -45,7 +45,7 @@ struct gossip_self {
 	uint16_t api_port;
 	const struct gossip_model *models;
 	size_t n_models;
-	const struct quic_addr *addrs;
+	const struct address *addrs;
 	size_t n_addrs;
 	bool has_announcement;
 	uint8_t announcement[ANNOUNCEMENT_LEN];
@@ -68,7 +68,7 @@ struct gossip_peer {
 	uint8_t unsigned_key[INFERENCE_KEY_LEN];
 	const struct gossip_model *models; // routable now
 	size_t n_models;
-	const struct quic_addr *addrs;
+	const struct address *addrs;
 	size_t n_addrs;
 	const char *version;   // "" when not told
 	const char *hostname;  // "" when not told
@@ -131,7 +131,7 @@ struct gossip_action {
 	void *stream; // GOSSIP_ANSWER, GOSSIP_REFUSE: as given to on_frame
 	const uint8_t *frame; // with length prefix, without type byte;
 	size_t frame_len;     // good until the next gossip_next_action
-	const struct quic_addr *addrs;
+	const struct address *addrs;
 	size_t n_addrs;
 	const char *text, *detail;
 	bool is_warning;
@@ -161,7 +161,7 @@ MUST_CHECK int gossip_join(struct gossip *, uint64_t now_ms, const char *token,
 bool gossip_new_conn_wins(const struct gossip *, uint64_t now_ms,
     const uint8_t id[static ENDPOINT_ID_LEN], bool new_is_outbound);
 void gossip_on_conn_up(struct gossip *, uint64_t now_ms,
-    const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *remote,
+    const uint8_t id[static ENDPOINT_ID_LEN], const struct address *remote,
     bool outbound);
 void gossip_on_conn_down(
     struct gossip *, uint64_t now_ms, const uint8_t id[static ENDPOINT_ID_LEN]);

@@ -76,8 +76,7 @@ gossip_log(struct gossip *g, const uint8_t *id, const char *event,
 }
 
 static void
-add_addr(
-    struct gossip *g, struct gossip_action *a, const struct quic_addr *addr)
+add_addr(struct gossip *g, struct gossip_action *a, const struct address *addr)
 {
 	if (!addr_is_dialable(addr) ||
 	    a->n_addrs == N_ELEMENTS(g->scratch_addrs))

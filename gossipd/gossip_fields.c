@@ -164,7 +164,7 @@ gossip_set_texts(struct peer *p, const struct node_entry *e)
 }
 
 static void
-add_addr(struct endpoint_addr *to, const struct quic_addr *addr)
+add_addr(struct endpoint_addr *to, const struct address *addr)
 {
 	if (to->n_addrs == ADDR_JSON_ADDRS_MAX || !addr_is_dialable(addr))
 		return;

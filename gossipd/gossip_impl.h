@@ -78,7 +78,7 @@ struct link {
 	uint8_t id[ENDPOINT_ID_LEN];
 	uint64_t since_ms;
 	bool outbound;
-	struct quic_addr remote;
+	struct address remote;
 	uint64_t allowance_ms, refilled_ms; // token bucket of frames
 	uint64_t limit_logged_ms;
 	uint64_t doubted_ms; // last exchange because a request failed
@@ -109,7 +109,7 @@ struct peer {
 	uint32_t posture;
 	enum ownership owner; // of field 28, and whose it is
 	uint8_t owner_id[OWNER_ID_LEN];
-	struct quic_addr good; // an address where it was reached
+	struct address good; // an address where it was reached
 	char version[NODE_TEXT_MAX + 1];
 	char hostname[NODE_TEXT_MAX + 1];
 	struct endpoint_addr addr;
@@ -214,7 +214,7 @@ struct gossip {
 	uint64_t frame_generation, frame_now;
 	bool frame_sealed, frame_cached;
 
-	struct quic_addr scratch_addrs[2 * ADDR_JSON_ADDRS_MAX + 1];
+	struct address scratch_addrs[2 * ADDR_JSON_ADDRS_MAX + 1];
 	struct gossip_model scratch_models[PEER_MODELS_MAX];
 };
 

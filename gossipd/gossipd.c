@@ -184,7 +184,7 @@ on_greet(evutil_socket_t fd, short what, void *arg)
 
 static int
 parse_addresses(const struct option_list *list, const char *what,
-    struct quic_addr *ret, size_t max, size_t *ret_n)
+    struct address *ret, size_t max, size_t *ret_n)
 {
 	if (list->n > max) {
 		LOG(LOG_ERROR, "too-many-addresses", F("option", what),
@@ -205,7 +205,7 @@ parse_addresses(const struct option_list *list, const char *what,
 }
 
 static int
-listen_addresses(struct gossipd *d, struct quic_addr *ret, size_t *ret_n)
+listen_addresses(struct gossipd *d, struct address *ret, size_t *ret_n)
 {
 	char v4[] = "0.0.0.0:9337", v6[] = "[::]:9337";
 	char *defaults[] = { v4, v6 };
@@ -219,7 +219,7 @@ listen_addresses(struct gossipd *d, struct quic_addr *ret, size_t *ret_n)
 static int
 collect_addresses(struct gossipd *d, size_t n_listen)
 {
-	struct quic_addr bound;
+	struct address bound;
 	size_t n;
 	int r;
 
@@ -240,7 +240,7 @@ collect_addresses(struct gossipd *d, size_t n_listen)
 }
 
 static void
-log_in_use(const struct quic_addr *listen, size_t n, int error)
+log_in_use(const struct address *listen, size_t n, int error)
 {
 	char text[ADDRESS_TEXT_MAX];
 
@@ -253,7 +253,7 @@ log_in_use(const struct quic_addr *listen, size_t n, int error)
 static int
 start_quic(struct gossipd *d, size_t *ret_n_listen)
 {
-	struct quic_addr listen[GOSSIPD_LISTEN_MAX];
+	struct address listen[GOSSIPD_LISTEN_MAX];
 	struct quic_config config = { .base = d->base,
 		.listen = listen,
 		.sign = cryptod_sign,
@@ -379,7 +379,7 @@ gossipd_ready(struct gossipd *d)
 {
 	Ipc__Ready ready = IPC__READY__INIT;
 	char text[ADDRESS_TEXT_MAX];
-	struct quic_addr bound;
+	struct address bound;
 	int r;
 
 	if (d->parent == NULL)

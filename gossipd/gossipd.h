@@ -139,7 +139,7 @@ struct gossipd {
 	uint8_t inference_key[INFERENCE_KEY_LEN];
 	bool has_announcement;
 	uint8_t announcement[ANNOUNCEMENT_LEN];
-	struct quic_addr addresses[GOSSIPD_ADDRESSES_MAX];
+	struct address addresses[GOSSIPD_ADDRESSES_MAX];
 	size_t n_addresses;
 	bool is_host, is_client;
 	uint16_t api_port;
@@ -196,12 +196,12 @@ MUST_CHECK int state_open_mesh_id(
     const char *dir, int *ret_fd, char ret_id[static 65]);
 MUST_CHECK int state_store_mesh_id(int fd, const char *id);
 // Numeric addresses of this machine for a socket bound to `bound`.
-MUST_CHECK int state_own_addresses(const struct quic_addr *bound,
-    struct quic_addr *ret, size_t max, size_t *ret_n);
+MUST_CHECK int state_own_addresses(const struct address *bound,
+    struct address *ret, size_t max, size_t *ret_n);
 
 // ADDR:PORT or [ADDR]:PORT; returns ret.
 const char *state_address_text(
-    const struct quic_addr *, char ret[static ADDRESS_TEXT_MAX]);
+    const struct address *, char ret[static ADDRESS_TEXT_MAX]);
 
 // ---- mesh.c: links, and the gossip core's actions
 extern const struct quic_callbacks mesh_callbacks;
@@ -215,8 +215,7 @@ void mesh_link_greeted(struct link *);
 void mesh_start_pending(struct gossipd *, uint64_t now_ms);
 // Dial unless a connection is up or on its way.
 MUST_CHECK int mesh_dial(struct gossipd *, const uint8_t *id,
-    const struct quic_addr *addrs, size_t n, unsigned deadline_ms,
-    bool for_core);
+    const struct address *addrs, size_t n, unsigned deadline_ms, bool for_core);
 MUST_CHECK int mesh_get_link(
     struct gossipd *, const uint8_t *id, struct link **ret);
 void mesh_drop_link_if_unused(struct link *);

@@ -123,7 +123,7 @@ mesh_start_pending(struct gossipd *d, uint64_t now_ms)
 }
 
 int
-mesh_dial(struct gossipd *d, const uint8_t *id, const struct quic_addr *addrs,
+mesh_dial(struct gossipd *d, const uint8_t *id, const struct address *addrs,
     size_t n, unsigned deadline_ms, bool for_core)
 {
 	struct link *link;
@@ -149,7 +149,7 @@ on_conn_up(void *arg, struct quic_conn *conn)
 {
 	struct gossipd *d = arg;
 	bool outbound = quic_conn_is_outbound(conn);
-	struct quic_addr remote;
+	struct address remote;
 	struct link *link;
 
 	if (mesh_get_link(d, quic_conn_peer(conn), &link) < 0) {

@@ -68,7 +68,7 @@ fill_connection(struct gossipd *d, const struct gossip_peer *peer,
     struct proxyd_peer_update *ret, char address[static ADDRESS_TEXT_MAX])
 {
 	struct link *link = mesh_find_link(d, peer->id);
-	struct quic_addr remote;
+	struct address remote;
 
 	if (link != NULL && link->conn != NULL) {
 		ret->connected = true;

@@ -15,21 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
 
 struct quic;	    // the endpoint: sockets, connection ids, connections
 struct quic_conn;   // one handshaken or handshaking connection
 struct quic_stream; // one bidirectional stream
-
-struct quic_addr {
-	socklen_t len;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	};
-};
 
 enum quic_close_reason {
 	QUIC_CLOSED_LOCAL, // quic_conn_close
@@ -72,7 +64,7 @@ struct quic_callbacks {
 
 struct quic_config {
 	struct event_base *base;
-	const struct quic_addr *listen; // 1 or 2: at most one of IPv4, IPv6
+	const struct address *listen; // 1 or 2: at most one of IPv4, IPv6
 	size_t n_listen;
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
 	uint8_t static_secret[32]; // retry tokens, stateless resets
@@ -94,19 +86,19 @@ MUST_CHECK int quic_new(struct quic **ret, const struct quic_config *);
 void quic_free(struct quic *);
 // The address socket i is bound to, with the port the kernel chose.
 MUST_CHECK int quic_local_address(
-    const struct quic *, size_t i, struct quic_addr *ret);
+    const struct quic *, size_t i, struct address *ret);
 
 // Dial: addresses are tried at the same time or one after another, within
 // deadline_ms in total; the first that proves to be `id` wins.
 MUST_CHECK int quic_dial(struct quic *,
-    const uint8_t id[static ENDPOINT_ID_LEN], const struct quic_addr *addrs,
+    const uint8_t id[static ENDPOINT_ID_LEN], const struct address *addrs,
     size_t n_addrs, unsigned deadline_ms, struct quic_conn **ret);
 void quic_conn_close(
     struct quic_conn *, uint64_t app_error, const char *reason);
 const uint8_t *quic_conn_peer(const struct quic_conn *); // ENDPOINT_ID_LEN
 bool quic_conn_is_up(const struct quic_conn *);
 bool quic_conn_is_outbound(const struct quic_conn *);
-void quic_conn_remote(const struct quic_conn *, struct quic_addr *ret);
+void quic_conn_remote(const struct quic_conn *, struct address *ret);
 uint32_t quic_conn_rtt_us(const struct quic_conn *);
 void quic_conn_set_data(struct quic_conn *, void *);
 void *quic_conn_data(const struct quic_conn *);

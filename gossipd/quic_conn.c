@@ -169,7 +169,7 @@ on_dial_timer(evutil_socket_t fd, short what, void *arg)
 
 int
 quic_dial(struct quic *q, const uint8_t id[static ENDPOINT_ID_LEN],
-    const struct quic_addr *addrs, size_t n_addrs, unsigned deadline_ms,
+    const struct address *addrs, size_t n_addrs, unsigned deadline_ms,
     struct quic_conn **ret)
 {
 	struct quic_conn *c;
@@ -266,7 +266,7 @@ quic_conn_is_outbound(const struct quic_conn *c)
 }
 
 void
-quic_conn_remote(const struct quic_conn *c, struct quic_addr *ret)
+quic_conn_remote(const struct quic_conn *c, struct address *ret)
 {
 	const ngtcp2_path *p;
 

@@ -42,7 +42,7 @@ may_answer(struct quic *q)
 
 struct datagram {
 	struct quic_socket *socket;
-	const struct quic_addr *local, *remote;
+	const struct address *local, *remote;
 	uint8_t ecn;
 	const uint8_t *data;
 	size_t len;
@@ -200,9 +200,8 @@ accept_link(const struct datagram *d)
 }
 
 void
-quic_input(struct quic_socket *s, const struct quic_addr *local,
-    const struct quic_addr *remote, uint8_t ecn, const uint8_t *data,
-    size_t len)
+quic_input(struct quic_socket *s, const struct address *local,
+    const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len)
 {
 	const struct datagram d = { s, local, remote, ecn, data, len };
 	struct quic *q = s->q;
@@ -321,7 +320,7 @@ open_sockets(struct quic *q)
 	int r;
 
 	for (size_t i = 0; i < q->config.n_listen; i++) {
-		const struct quic_addr *a = &q->config.listen[i];
+		const struct address *a = &q->config.listen[i];
 
 		if (quic_socket_for(q, a->sa.sa_family) != NULL)
 			return -EINVAL; // one of each family
@@ -395,7 +394,7 @@ quic_free(struct quic *q)
 }
 
 int
-quic_local_address(const struct quic *q, size_t i, struct quic_addr *ret)
+quic_local_address(const struct quic *q, size_t i, struct address *ret)
 {
 	if (i >= q->n_sockets)
 		return -EINVAL;

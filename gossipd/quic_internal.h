@@ -122,8 +122,8 @@ struct quic_link {
 	SLIST_HEAD(, quic_route) routes;
 	struct quic_source *source; // while half-open and accepted
 	struct quic_socket *socket;
-	struct quic_addr local;	 // an outbound link: the label ngtcp2 knows
-	struct quic_addr remote; // the address at the start
+	struct address local;  // an outbound link: the label ngtcp2 knows
+	struct address remote; // the address at the start
 	uint8_t peer[ENDPOINT_ID_LEN]; // expected (outbound), then proven
 	bool outbound, in_dirty, in_attempts;
 	bool close_due;	       // close at the end of the loop turn
@@ -145,7 +145,7 @@ struct quic_conn {
 	struct quic_streams streams, ready;
 	void *data; // the application's
 	uint8_t peer[ENDPOINT_ID_LEN];
-	struct quic_addr remote;
+	struct address remote;
 	bool outbound, in_ending, over;
 	enum quic_close_reason end_reason;
 	uint64_t close_code;
@@ -153,7 +153,7 @@ struct quic_conn {
 	char detail[QUIC_DETAIL_LEN];
 	// while dialling
 	struct event dial_timer;
-	struct quic_addr *addrs; // owned
+	struct address *addrs; // owned
 	size_t n_addrs, next_addr;
 	ngtcp2_tstamp deadline;
 };
@@ -164,7 +164,7 @@ TAILQ_HEAD(quic_conns, quic_conn);
 struct quic_batch {
 	uint8_t *bytes; // owned; QUIC_BATCH_MAX and room for one packet
 	size_t len, segment;
-	struct quic_addr local, remote;
+	struct address local, remote;
 	uint8_t ecn;
 };
 
@@ -173,7 +173,7 @@ struct quic_socket {
 	int fd;
 	struct event readable, writable;
 	struct quic_links dirty; // have something to write
-	struct quic_addr bound;
+	struct address bound;
 	bool blocked; // EAGAIN: the batch waits for EV_WRITE
 	bool no_gso;
 	struct quic_batch batch;
@@ -226,7 +226,7 @@ MUST_CHECK int quic_tls_accept_peer(struct quic_link *);
 
 // quic_udp.c
 MUST_CHECK int quic_socket_open(
-    struct quic_socket *, struct quic *, const struct quic_addr *);
+    struct quic_socket *, struct quic *, const struct address *);
 void quic_socket_close(struct quic_socket *);
 struct quic_socket *quic_socket_for(struct quic *, sa_family_t);
 // Where the next packet goes: room for QUIC_PACKET_MAX.
@@ -237,14 +237,13 @@ MUST_CHECK int quic_batch_add(struct quic_socket *, const ngtcp2_path *,
     uint8_t ecn, size_t len, bool may_merge);
 MUST_CHECK int quic_batch_send(struct quic_socket *);
 // One datagram past the batch; lost when the socket is full.
-void quic_send_single(struct quic_socket *, const struct quic_addr *local,
-    const struct quic_addr *remote, const uint8_t *data, size_t len);
+void quic_send_single(struct quic_socket *, const struct address *local,
+    const struct address *remote, const uint8_t *data, size_t len);
 
 // quic_endpoint.c
 // One datagram as it came.
-void quic_input(struct quic_socket *, const struct quic_addr *local,
-    const struct quic_addr *remote, uint8_t ecn, const uint8_t *data,
-    size_t len);
+void quic_input(struct quic_socket *, const struct address *local,
+    const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len);
 // Run quic_flush at the end of this loop turn.
 void quic_flush_soon(struct quic *);
 void quic_flush(struct quic *);
@@ -257,7 +256,7 @@ struct quic_link *quic_route_find(
 void quic_route_remove(
     struct quic_link *, enum quic_route_kind, const uint8_t *bytes, size_t len);
 void quic_routes_drop(struct quic_link *);
-struct quic_source *quic_source_find(struct quic *, const struct quic_addr *);
+struct quic_source *quic_source_find(struct quic *, const struct address *);
 MUST_CHECK int quic_source_add(struct quic_link *);
 void quic_source_drop(struct quic_link *);
 
@@ -266,15 +265,14 @@ struct quic_accept {
 	const ngtcp2_pkt_hd *header;
 	const ngtcp2_cid *original_dcid; // NULL unless a Retry was answered
 	struct quic_socket *socket;
-	const struct quic_addr *local, *remote;
+	const struct address *local, *remote;
 };
 MUST_CHECK int quic_link_accept(
     struct quic *, const struct quic_accept *, struct quic_link **ret);
 MUST_CHECK int quic_link_dial(
-    struct quic_conn *, const struct quic_addr *, ngtcp2_duration timeout);
-void quic_link_input(struct quic_link *, const struct quic_addr *local,
-    const struct quic_addr *remote, uint8_t ecn, const uint8_t *data,
-    size_t len);
+    struct quic_conn *, const struct address *, ngtcp2_duration timeout);
+void quic_link_input(struct quic_link *, const struct address *local,
+    const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len);
 void quic_link_mark(struct quic_link *); // has something to write
 void quic_link_arm(struct quic_link *);	 // its timer
 // Something failed in ngtcp2: close, tell the connection.

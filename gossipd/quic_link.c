@@ -38,7 +38,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static struct quic_link *
-link_new(struct quic *q, struct quic_socket *s, const struct quic_addr *remote)
+link_new(struct quic *q, struct quic_socket *s, const struct address *remote)
 {
 	struct quic_link *l = calloc(1, sizeof(*l));
 
@@ -115,7 +115,7 @@ fill_params(ngtcp2_transport_params *p, const struct quic *q)
 }
 
 static ngtcp2_path
-path_of(const struct quic_addr *local, const struct quic_addr *remote)
+path_of(const struct address *local, const struct address *remote)
 {
 	// ngtcp2 copies addresses, it does not write to them.
 	return (ngtcp2_path){
@@ -220,8 +220,8 @@ quic_link_accept(
 }
 
 int
-quic_link_dial(struct quic_conn *c, const struct quic_addr *remote,
-    ngtcp2_duration timeout)
+quic_link_dial(
+    struct quic_conn *c, const struct address *remote, ngtcp2_duration timeout)
 {
 	struct quic_socket *s = quic_socket_for(c->q, remote->sa.sa_family);
 	struct quic_link *l;
@@ -325,9 +325,8 @@ write_now(struct quic_link *l)
 }
 
 void
-quic_link_input(struct quic_link *l, const struct quic_addr *local,
-    const struct quic_addr *remote, uint8_t ecn, const uint8_t *data,
-    size_t len)
+quic_link_input(struct quic_link *l, const struct address *local,
+    const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len)
 {
 	const ngtcp2_pkt_info pi = { .ecn = ecn };
 	ngtcp2_path path;

@@ -94,7 +94,7 @@ quic_routes_drop(struct quic_link *l)
 }
 
 static void
-source_prefix(const struct quic_addr *a, uint8_t ret[static 16])
+source_prefix(const struct address *a, uint8_t ret[static 16])
 {
 	memset(ret, 0, 16);
 	if (a->sa.sa_family == AF_INET6) {
@@ -107,7 +107,7 @@ source_prefix(const struct quic_addr *a, uint8_t ret[static 16])
 }
 
 struct quic_source *
-quic_source_find(struct quic *q, const struct quic_addr *a)
+quic_source_find(struct quic *q, const struct address *a)
 {
 	struct quic_source *s = NULL;
 	uint8_t prefix[16];

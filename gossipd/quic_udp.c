@@ -32,7 +32,7 @@ quic_socket_for(struct quic *q, sa_family_t family)
 }
 
 static bool
-same_ip(const struct quic_addr *a, const struct quic_addr *b)
+same_ip(const struct address *a, const struct address *b)
 {
 	if (a->sa.sa_family != b->sa.sa_family)
 		return false;
@@ -60,8 +60,8 @@ put(struct msghdr *m, int level, int type, const void *data, size_t len)
 
 // The packet must leave from the address that the peer knows.
 static void
-put_source(struct msghdr *m, const struct quic_addr *local,
-    const struct quic_addr *remote)
+put_source(
+    struct msghdr *m, const struct address *local, const struct address *remote)
 {
 	struct in_pktinfo i4 = { .ipi_ifindex = 0 };
 	struct in6_pktinfo i6 = { .ipi6_ifindex = 0 };
@@ -77,7 +77,7 @@ put_source(struct msghdr *m, const struct quic_addr *local,
 }
 
 struct outgoing {
-	const struct quic_addr *local, *remote;
+	const struct address *local, *remote;
 	uint8_t ecn;
 	const uint8_t *data;
 	size_t len;
@@ -89,7 +89,7 @@ send_out(struct quic_socket *s, const struct outgoing *o)
 {
 	_Alignas(struct cmsghdr) uint8_t control[CONTROL_LEN] = { 0 };
 	struct iovec iov = { .iov_base = (void *)o->data, .iov_len = o->len };
-	struct quic_addr to = *o->remote;
+	struct address to = *o->remote;
 	struct msghdr m = { .msg_name = &to.sa,
 		.msg_namelen = to.len,
 		.msg_iov = &iov,
@@ -190,7 +190,7 @@ quic_batch_send(struct quic_socket *s)
 }
 
 static void
-addr_from(struct quic_addr *ret, const ngtcp2_addr *a)
+addr_from(struct address *ret, const ngtcp2_addr *a)
 {
 	ret->len = a->addrlen;
 	memcpy(&ret->sa, a->addr, a->addrlen);
@@ -233,8 +233,8 @@ quic_batch_add(struct quic_socket *s, const ngtcp2_path *path, uint8_t ecn,
 }
 
 void
-quic_send_single(struct quic_socket *s, const struct quic_addr *local,
-    const struct quic_addr *remote, const uint8_t *data, size_t len)
+quic_send_single(struct quic_socket *s, const struct address *local,
+    const struct address *remote, const uint8_t *data, size_t len)
 {
 	const struct outgoing o = { .local = local,
 		.remote = remote,
@@ -261,7 +261,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 // ---- receiving
 
 struct incoming {
-	struct quic_addr local;
+	struct address local;
 	uint8_t ecn;
 	size_t segment; // 0: one datagram
 };
@@ -293,8 +293,8 @@ take_control(struct incoming *in, const struct cmsghdr *c)
 }
 
 static void
-take_message(struct quic_socket *s, struct msghdr *m, size_t len,
-    struct quic_addr *remote)
+take_message(
+    struct quic_socket *s, struct msghdr *m, size_t len, struct address *remote)
 {
 	struct incoming in = { .local = s->bound };
 	const uint8_t *data = m->msg_iov[0].iov_base;
@@ -318,7 +318,7 @@ take_message(struct quic_socket *s, struct msghdr *m, size_t len,
 
 struct rx_slot {
 	struct iovec iov;
-	struct quic_addr from;
+	struct address from;
 	_Alignas(struct cmsghdr) uint8_t control[CONTROL_LEN];
 };
 
@@ -404,8 +404,7 @@ read_back(struct quic *q, int fd)
 }
 
 int
-quic_socket_open(
-    struct quic_socket *s, struct quic *q, const struct quic_addr *a)
+quic_socket_open(struct quic_socket *s, struct quic *q, const struct address *a)
 {
 	const bool v6 = a->sa.sa_family == AF_INET6;
 	AUTO_FD fd = -1;

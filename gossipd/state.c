@@ -99,7 +99,7 @@ state_store_mesh_id(int fd, const char *id)
 }
 
 static bool
-is_wildcard(const struct quic_addr *a)
+is_wildcard(const struct address *a)
 {
 	if (a->sa.sa_family == AF_INET)
 		return a->in.sin_addr.s_addr == htonl(INADDR_ANY);
@@ -121,8 +121,8 @@ is_announced(const struct ifaddrs *i, sa_family_t family, bool loopback)
 }
 
 static void
-from_interface(const struct ifaddrs *i, const struct quic_addr *bound,
-    struct quic_addr *ret)
+from_interface(
+    const struct ifaddrs *i, const struct address *bound, struct address *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->len = bound->len;
@@ -134,8 +134,8 @@ from_interface(const struct ifaddrs *i, const struct quic_addr *bound,
 }
 
 int
-state_own_addresses(const struct quic_addr *bound, struct quic_addr *ret,
-    size_t max, size_t *ret_n)
+state_own_addresses(
+    const struct address *bound, struct address *ret, size_t max, size_t *ret_n)
 {
 	struct ifaddrs *all = NULL;
 	size_t n = 0;
@@ -163,7 +163,7 @@ state_own_addresses(const struct quic_addr *bound, struct quic_addr *ret,
 }
 
 const char *
-state_address_text(const struct quic_addr *a, char ret[static ADDRESS_TEXT_MAX])
+state_address_text(const struct address *a, char ret[static ADDRESS_TEXT_MAX])
 {
 	if (address_format(&a->sa, a->len, ret) < 0)
 		memcpy(ret, "?", 2);

@@ -66,7 +66,7 @@ on_data(
 static struct quic *
 endpoint(const uint8_t id[static 32], uint8_t *secret, void *arg)
 {
-	struct quic_addr a = { .len = sizeof(a.in) };
+	struct address a = { .len = sizeof(a.in) };
 	struct quic_config c = { .base = base,
 		.listen = &a,
 		.n_listen = 1,
@@ -87,7 +87,7 @@ endpoint(const uint8_t id[static 32], uint8_t *secret, void *arg)
 static void
 connect_live(void)
 {
-	struct quic_addr to;
+	struct address to;
 	struct quic_conn *c;
 
 	assert(quic_local_address(server, 0, &to) == 0);
@@ -140,7 +140,7 @@ sweep(void)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct quic_addr from = { .len = sizeof(from.in) };
+	struct address from = { .len = sizeof(from.in) };
 	uint8_t datagram[2048];
 	size_t len;
 	uint8_t flags;

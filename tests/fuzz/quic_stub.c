@@ -88,7 +88,7 @@ quic_free(struct quic *quic)
 }
 
 int
-quic_local_address(const struct quic *quic, size_t i, struct quic_addr *ret)
+quic_local_address(const struct quic *quic, size_t i, struct address *ret)
 {
 	(void)quic;
 	(void)i;
@@ -98,7 +98,7 @@ quic_local_address(const struct quic *quic, size_t i, struct quic_addr *ret)
 
 int
 quic_dial(struct quic *quic, const uint8_t id[static ENDPOINT_ID_LEN],
-    const struct quic_addr *addrs, size_t n_addrs, unsigned deadline_ms,
+    const struct address *addrs, size_t n_addrs, unsigned deadline_ms,
     struct quic_conn **ret)
 {
 	(void)quic;
@@ -132,7 +132,7 @@ quic_conn_is_outbound(const struct quic_conn *conn)
 }
 
 void
-quic_conn_remote(const struct quic_conn *conn, struct quic_addr *ret)
+quic_conn_remote(const struct quic_conn *conn, struct address *ret)
 {
 	(void)conn;
 	memset(ret, 0, sizeof(*ret));

@@ -72,7 +72,7 @@ node_of(const uint8_t *id)
 }
 
 static void
-address_of(int i, struct quic_addr *ret)
+address_of(int i, struct address *ret)
 {
 	char text[32];
 
@@ -111,7 +111,7 @@ static void
 dial(int from, const struct gossip_action *a)
 {
 	struct event e = { .kind = DIAL_FAILED, .to = from };
-	struct quic_addr addr;
+	struct address addr;
 
 	if ((e.about = node_of(a->id)) < 0)
 		e.about = from; // nobody has that key; its id is lost here
@@ -216,7 +216,7 @@ sim_tell_self(int i)
 {
 	struct node *n = &sim.nodes[i];
 	struct gossip_model m = { .context_length = 4096 };
-	struct quic_addr addr;
+	struct address addr;
 	struct gossip_self self = { .is_host = n->role == 2,
 		.is_client = n->role == 3,
 		.api_port = 9337,
@@ -382,7 +382,7 @@ sim_disagreements(void)
 static void
 connect_nodes(int a, int b)
 {
-	struct quic_addr addr;
+	struct address addr;
 
 	if (!reachable(a, b)) {
 		gossip_on_dial_failed(

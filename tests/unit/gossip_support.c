@@ -153,7 +153,7 @@ test_rig_self(
     struct test_rig *rig, bool is_host, const char *model, bool is_client)
 {
 	struct gossip_model m = { .context_length = 4096 };
-	struct quic_addr addr;
+	struct address addr;
 	struct gossip_self self = { .is_host = is_host,
 		.is_client = is_client,
 		.api_port = 9337,
@@ -250,7 +250,7 @@ test_rig_count(const struct test_rig *rig, enum gossip_action_kind kind)
 void
 test_rig_up(struct test_rig *rig, const struct test_node *n, bool outbound)
 {
-	struct quic_addr remote;
+	struct address remote;
 
 	assert_int_equal(addr_parse("203.0.113.9:999", &remote), 0);
 	gossip_on_conn_up(rig->g, rig->now, n->id, &remote, outbound);

@@ -11,7 +11,7 @@ static void
 connect_and_compare(int family)
 {
 	uint8_t x[32], y[32];
-	struct quic_addr remote;
+	struct address remote;
 	struct node a, b;
 	struct quic_conn *c;
 
@@ -195,7 +195,7 @@ static void
 the_first_address_that_proves_the_key_wins(void **state)
 {
 	struct node a, b, wrong;
-	struct quic_addr addrs[4];
+	struct address addrs[4];
 	struct quic_conn *c;
 	struct relay silent = { .drop_percent = 100 };
 

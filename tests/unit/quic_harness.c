@@ -384,7 +384,7 @@ roll(struct relay *r)
 
 static void
 pass(struct relay *r, uint8_t *data, size_t len, int fd,
-    const struct quic_addr *to)
+    const struct address *to)
 {
 	if (roll(r) % 100 < r->drop_percent) {
 		r->spoiled++;
@@ -434,7 +434,7 @@ on_server(evutil_socket_t fd, short what, void *arg)
 static int
 relay_socket(int family)
 {
-	struct quic_addr a = { .len = sizeof(a.in) };
+	struct address a = { .len = sizeof(a.in) };
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
@@ -445,7 +445,7 @@ relay_socket(int family)
 }
 
 void
-relay_start(struct relay *r, const struct quic_addr *server)
+relay_start(struct relay *r, const struct address *server)
 {
 	r->server = *server;
 	r->seed = r->seed == 0 ? 88172645463325252ull : r->seed;

@@ -22,8 +22,8 @@ struct node {
 	enum node_signs signs;
 	enum node_does does;
 	struct quic_config config; // limits may be set before node_start
-	struct quic_addr listen;
-	struct quic_addr addr; // bound
+	struct address listen;
+	struct address addr; // bound
 	// seen
 	unsigned ups, closes, opened, ended, aborted, writable;
 	enum quic_close_reason reason;
@@ -76,12 +76,12 @@ bool flow_is_closed(void *flow);
 struct relay {
 	int listen_fd, server_fd;
 	struct event *from_client, *from_server;
-	struct quic_addr addr, client, server;
+	struct address addr, client, server;
 	unsigned drop_percent, mutate_percent, cut_percent;
 	uint64_t seed, passed, spoiled;
 };
 
-void relay_start(struct relay *, const struct quic_addr *server);
+void relay_start(struct relay *, const struct address *server);
 void relay_rebind(struct relay *); // the client gets a new port
 void relay_stop(struct relay *);
 

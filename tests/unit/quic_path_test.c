@@ -114,7 +114,7 @@ handshakes_through_a_mutating_network_never_crash(void **state)
 static void
 a_peer_that_changes_its_address_stays_connected(void **state)
 {
-	struct quic_addr before, after;
+	struct address before, after;
 	struct relay r = { .drop_percent = 0 };
 
 	(void)state;

@@ -264,7 +264,7 @@ addresses_that_are_no_nodes_are_not_dialled(void **state)
 		{ "[::ffff:10.0.0.1]:1", false },
 		{ "[2001:db8::1]:0", false },
 	};
-	struct quic_addr a;
+	struct address a;
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
