@@ -9,9 +9,8 @@ const here = path.dirname(new URL(import.meta.url).pathname)
 const shared = process.env.MESHLLM_SHARED ??
   path.join(here, '..', '..', '..', 'shared')
 const models = path.join(shared, 'rigs', 'model')
-// Kept between runs.  Only ever a whole system: the mark is made last.
+// Kept between runs.  Made beside it and renamed, so it is whole or not there.
 const root = process.env.LLAMA_ROOT ?? '/var/tmp/meshllm-llama-sid'
-const mark = path.join(root, '.installed')
 const INSTALL_S = 300
 
 // All mounts are in a namespace of their own and vanish with it.
@@ -24,7 +23,8 @@ mountpoint -q "$1/proc" || mount -t proc proc "$1/proc"
 export DEBIAN_FRONTEND=noninteractive
 chroot "$1" apt-get -o Acquire::Check-Valid-Until=false update
 chroot "$1" apt-get -y --no-install-recommends install llama.cpp-tools libggml0
-touch "$1/.installed"
+umount "$1/proc"
+mv -T "$1" "$2"
 `
 const RUN = `
 mountpoint -q "$1/proc" || mount -t proc proc "$1/proc"
@@ -37,13 +37,14 @@ exec chroot --userspec=65534:65534 "$1" llama-server -m /mnt/tiny.gguf \\
 const has = program => spawnSync('which', [program]).status === 0
 
 function install () {
-  if (existsSync(root)) return `${root} is there, but not whole`
-  mkdirSync(root, { recursive: true })
+  const part = `${root}.part`
+  spawnSync('rm', ['-rf', '--one-file-system', part])
+  mkdirSync(part, { recursive: true })
   const done = spawnSync('timeout', ['-k', '5', String(INSTALL_S), 'unshare',
-    ...UNSHARE, INSTALL, 'install', root], { encoding: 'utf8' })
+    ...UNSHARE, INSTALL, 'install', part, root], { encoding: 'utf8' })
   if (done.status === 0) return undefined
-  writeFileSync(path.join(root, 'install.log'), done.stdout + done.stderr)
-  return `llama.cpp cannot be installed: see ${root}/install.log`
+  writeFileSync(`${root}.log`, done.stdout + done.stderr)
+  return `llama.cpp cannot be installed: see ${root}.log`
 }
 
 // Why there can be no llama-server here; installs it on the first call.
@@ -55,7 +56,7 @@ export function missing () {
   for (const name of ['unshare', 'chroot', 'debootstrap']) {
     if (!has(name)) return `no ${name}`
   }
-  return existsSync(mark) ? undefined : install()
+  return existsSync(root) ? undefined : install()
 }
 
 async function freePort () {
