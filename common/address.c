@@ -109,3 +109,11 @@ address_is_loopback(const struct address *a)
 	return IN6_IS_ADDR_LOOPBACK(v6) ||
 	    (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
+
+bool
+address_is_any(const struct address *a)
+{
+	if (a->sa.sa_family == AF_INET)
+		return a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}

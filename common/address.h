@@ -29,6 +29,8 @@ MUST_CHECK int address_parse(const char *text, struct address *ret);
 MUST_CHECK int address_format(
     const struct sockaddr *, socklen_t len, char ret[static ADDRESS_TEXT_MAX]);
 uint16_t address_port(const struct address *);
+// 0.0.0.0 or ::, that is all addresses of this machine.
+bool address_is_any(const struct address *);
 // 127.0.0.0/8, ::1, and the former mapped into IPv6.
 bool address_is_loopback(const struct address *);
 

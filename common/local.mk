@@ -5,9 +5,11 @@ common_libcommon_a_SOURCES = \
 	common/cleanup.h common/sizes.h \
 	common/ipc.c common/ipc.h common/ipc_frame.c \
 	common/address.c common/address.h \
+	common/api_keys.c common/api_keys.h \
 	common/base64.c common/base64.h \
 	common/buf.c common/buf.h \
 	common/environment.c common/environment.h \
+	common/file.c common/file.h \
 	common/guard.c common/guard.h \
 	common/hex.c common/hex.h common/slice.h \
 	common/landlock.c common/landlock.h \

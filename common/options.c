@@ -4,12 +4,12 @@
 #include "common/options.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "common/file.h"
 
 enum { OPTION_QUOTE_MAX = 48 };
 
@@ -306,6 +306,19 @@ options_parse(const struct option *options, size_t n, int argc,
 	return 0;
 }
 
+int
+options_count(int argc, char *const argv[])
+{
+	int i = 1;
+
+	while (i < argc && argv[i][0] == '-')
+		i += strchr(argv[i], '=') != NULL ||
+			strcmp(argv[i], "--help") == 0
+		    ? 1
+		    : 2;
+	return i < argc ? i : argc;
+}
+
 // ---- the file
 
 struct file {
@@ -456,35 +469,6 @@ load_line(struct file *f, char *text)
 	return load_value(f, o, value);
 }
 
-// *ret: the whole file with a zero behind it; owned by the caller.
-static int
-read_file(const char *path, char **ret, size_t *ret_len)
-{
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	AUTO_FREE char *bytes = NULL;
-	struct stat st;
-	size_t len = 0;
-	ssize_t n;
-
-	if (fd == -1 || fstat(fd, &st) == -1)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return S_ISDIR(st.st_mode) ? -EISDIR : -ENODEV;
-	if ((bytes = malloc(OPTIONS_FILE_MAX + 1)) == NULL)
-		return -ENOMEM;
-	while ((n = read(fd, bytes + len, OPTIONS_FILE_MAX + 1 - len)) > 0)
-		len += (size_t)n;
-	if (n == -1)
-		return -errno;
-	if (len > OPTIONS_FILE_MAX)
-		return -EFBIG;
-	bytes[len] = '\0';
-	*ret = bytes;
-	*ret_len = len;
-	bytes = NULL;
-	return 0;
-}
-
 static int
 load_bytes(struct file *f, char *bytes, size_t len)
 {
@@ -522,7 +506,8 @@ options_load(const struct option *options, size_t n, const char *path,
 	for (size_t i = 0; i < n; i++)
 		if (is_given(&f.table, &options[i]))
 			f.given |= bit_of(&f.table, &options[i]);
-	if ((r = read_file(path, &bytes, &len)) < 0) {
+	r = file_read(path, FILE_PLAIN, OPTIONS_FILE_MAX, &bytes, &len);
+	if (r < 0) {
 		(void)complain(&f.table, "%s: %s", path, strerrordesc_np(-r));
 		return r;
 	}

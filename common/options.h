@@ -60,6 +60,9 @@ MUST_CHECK int options_parse(const struct option *, size_t n, int argc,
 // end; their keys are not looked at.  -EINVAL, or the errno of the open.
 MUST_CHECK int options_load(const struct option *, size_t n, const char *path,
     const char *const *sections, void *target, char *error, size_t error_len);
+// How many of argv, the command's name included, come before the first word
+// that is no option: options_parse() takes no others.
+int options_count(int argc, char *const argv[]);
 // To standard output: usage, then a line or two for each option.
 void options_help(const struct option *, size_t n, const char *usage);
 void options_done(const struct option *, size_t n, void *target);

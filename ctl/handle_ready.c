@@ -16,6 +16,28 @@ take_address(const char *text, char ret[static ADDRESS_TEXT_MAX])
 	return address_format(&a.sa, a.len, ret);
 }
 
+// An address, or unix:/path without a character that could end the line.
+static int
+take_api(const char *text, char ret[static SUITE_API_MAX])
+{
+	size_t n = text == NULL ? 0 : strlen(text);
+	char address[ADDRESS_TEXT_MAX];
+
+	if (n >= SUITE_API_MAX || n == 0)
+		return -EBADMSG;
+	if (strncmp(text, "unix:/", 6) != 0) {
+		if (take_address(text, address) < 0)
+			return -EBADMSG;
+		text = address;
+		n = strlen(text);
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+			return -EBADMSG;
+	memcpy(ret, text, n + 1);
+	return 0;
+}
+
 static int
 take_facts(struct suite *s, enum ipc_role role, const Ipc__Ready *ready)
 {
@@ -32,7 +54,7 @@ take_facts(struct suite *s, enum ipc_role role, const Ipc__Ready *ready)
 	case ROLE_GOSSIPD:
 		return take_address(ready->mesh_address, s->mesh);
 	case ROLE_PROXYD:
-		r = take_address(ready->api_address, s->api);
+		r = take_api(ready->api_address, s->api);
 		return r < 0
 		    ? r
 		    : take_address(ready->management_address, s->management);

@@ -7,6 +7,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/doctor.c ctl/doctor.h \
 	ctl/handle_ready.c \
 	ctl/http_get.c ctl/http_get.h \
+	ctl/key.c ctl/key.h \
 	ctl/measure.c \
 	ctl/privilege.c ctl/privilege.h \
 	ctl/rules.c \

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "ctl/doctor.h"
+#include "ctl/key.h"
 #include "ctl/run_options.h"
 #include "ctl/status.h"
 #include "ctl/suite.h"
@@ -56,6 +57,7 @@ static const struct command commands[] = {
 	    command_invite },
 	{ "doctor", "Try what protects a node on this machine.",
 	    command_doctor },
+	{ "key", "Make and remove the API keys of this node.", command_key },
 	{ "trust", "Decide which attestation keys and roots to trust.",
 	    command_trust },
 	{ "version", "Print the version.", command_version },

@@ -23,6 +23,15 @@ check_address(const char *text)
 }
 
 static const char *
+check_api(const char *text)
+{
+	if (strncmp(text, "unix:/", 6) == 0 || check_address(text) == NULL)
+		return NULL;
+	return "is not ADDR:PORT (numbers only, IPv6 as [ADDR]:PORT) or "
+	       "unix:/path";
+}
+
+static const char *
 check_level(const char *text)
 {
 	static const char *const levels[] = { "error", "warning", "info",
@@ -65,7 +74,22 @@ static const struct option table[] = {
 	    OPTION_STRINGS, AT(join) },
 	{ "api", "proxyd", "ADDR:PORT",
 	    "OpenAI API for clients of this machine; 127.0.0.1:9337.",
-	    OPTION_STRING, AT(api), .check = check_address },
+	    OPTION_STRING, AT(api), .check = check_api },
+	{ "api-socket-mode", "proxyd", "MODE",
+	    "Mode of the socket of --api=unix:/path, octal; 0600.",
+	    OPTION_STRING, AT(api_socket_mode) },
+	{ "api-socket-group", "proxyd", "GROUP",
+	    "Group of the socket of --api=unix:/path.",
+	    OPTION_STRING, AT(api_socket_group) },
+	{ "api-keys", "proxyd", "FILE",
+	    "Clients of the API must present a key of this file.",
+	    OPTION_STRING, AT(api_keys) },
+	{ "allow-host", "proxyd", "NAME",
+	    "Name by which clients reach the API, besides localhost.",
+	    OPTION_STRINGS, AT(allow_host) },
+	{ "allow-origin", "proxyd", "ORIGIN",
+	    "Web pages of this origin may use the API.",
+	    OPTION_STRINGS, AT(allow_origin) },
 	{ "management", "proxyd", "ADDR:PORT",
 	    "Status and health; " DEFAULT_MANAGEMENT ".",
 	    OPTION_STRING, AT(management), .check = check_address },

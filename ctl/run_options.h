@@ -16,7 +16,8 @@ struct run_options {
 	uint64_t rotate_seconds;
 	char *attester, *ek_chain;
 	struct option_list mesh, advertise, join;
-	char *api, *management;
+	char *api, *management, *api_socket_mode, *api_socket_group, *api_keys;
+	struct option_list allow_host, allow_origin;
 	struct option_list backend;
 	struct option_word require_attested_hosts;
 	bool allow_plaintext_peers, allow_unsigned_keys;

@@ -21,6 +21,7 @@ enum {
 	SUITE_GRACE_MS = 5 * 1000,    // from STOP to SIGKILL
 	SUITE_SILENT_MS = 2 * 1000,   // from a closed channel to SIGKILL
 	SUITE_MEASURE_MS = 60 * 1000, // between two looks at the machine
+	SUITE_API_MAX = 128,	      // "unix:" and a path, or an address
 };
 
 struct child {
@@ -48,7 +49,7 @@ struct suite {
 	bool is_ready, is_stopping;
 	int exit_status;
 	char endpoint_id[ENDPOINT_ID_HEX_LEN + 1];
-	char api[ADDRESS_TEXT_MAX];
+	char api[SUITE_API_MAX];
 	char management[ADDRESS_TEXT_MAX];
 	char mesh[ADDRESS_TEXT_MAX];
 };

@@ -381,24 +381,11 @@ find_dir(const struct trust_options *o, char ret[static 512])
 	return r == 0 && (n < 0 || n >= 512) ? -ENAMETOOLONG : r;
 }
 
-// Options come first; the parser takes no words behind them.
-static size_t
-count_options(int argc, char *const argv[])
-{
-	size_t i = 1;
-
-	while (i < (size_t)argc && argv[i][0] == '-')
-		i += strchr(argv[i], '=') != NULL ||
-			strcmp(argv[i], "--help") == 0
-		    ? 1
-		    : 2;
-	return i < (size_t)argc ? i : (size_t)argc;
-}
-
 int
 command_trust(int argc, char *const argv[])
 {
-	size_t first = count_options(argc, argv), n = (size_t)argc - first;
+	size_t first = (size_t)options_count(argc, argv);
+	size_t n = (size_t)argc - first;
 	const struct trust_command *command;
 	struct trust_options o = { 0 };
 	char error[256], dir[512];

@@ -44,11 +44,13 @@ answer_done(struct answer *a)
 int
 answer_head(struct answer *a, int status, const struct http_rewrite *how)
 {
+	struct http_rewrite own = *how;
 	int r;
 
 	if (a->has_head)
 		return -EALREADY;
-	if ((r = http_write_status(&a->head, status, how)) < 0)
+	own.allow_origin = a->allow_origin;
+	if ((r = http_write_status(&a->head, status, &own)) < 0)
 		return r;
 	a->has_head = true;
 	a->framing = how->framing;

@@ -39,6 +39,7 @@ struct answer {
 	bool has_sent;		// something is on its way: no other try
 	bool is_done;
 	bool is_event_stream;
+	const char *allow_origin; // a page of it may read; borrowed or NULL
 	enum http_framing framing;
 	uint64_t left; // of a length
 	uint64_t body_bytes;

@@ -6,11 +6,10 @@
 #include "proxyd/client_conn.h"
 
 #include <sodium.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxyd/gate.h"
 #include "proxyd/http_body.h"
 #include "proxyd/models.h"
 #include "proxyd/request.h"
@@ -43,7 +42,8 @@ struct client_conn {
 	size_t scanned;
 	uint64_t since_ms; // of the head, or of the draining
 	struct http_body body;
-	struct request *req; // borrowed while it lives
+	struct request *req;	  // borrowed while it lives
+	const char *allow_origin; // of the request; borrowed, or NULL
 	bool keep_alive;
 	bool is_http10;
 	bool at_end; // the client's FIN was read; see ask_client()
@@ -159,23 +159,18 @@ begin_request(struct client_conn *c, enum endpoint endpoint)
 		return r;
 	}
 	c->req->is_http10 = c->is_http10;
+	c->req->answer.allow_origin = c->allow_origin;
 	c->req->wants_close = !c->keep_alive;
 	become_busy(c);
 	return 0;
 }
 
-__attribute__((format(printf, 4, 5))) static void
-refuse(struct client_conn *c, int status, const char *code, const char *format,
-    ...)
+static void
+refuse(struct client_conn *c, int status, const char *code, const char *message)
 {
-	char text[OPENAI_ERROR_TEXT_MAX];
 	struct failure failure;
-	va_list args;
 
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	failure_set(&failure, status, code, "%s", text);
+	failure_set(&failure, status, code, "%s", message);
 	if (c->req == NULL && begin_request(c, ENDPOINT_NONE) < 0)
 		return;
 	c->req->wants_close = !c->keep_alive;
@@ -195,27 +190,30 @@ refuse_method(struct client_conn *c, const char *allow)
 	request_fail(c->req, &failure);
 }
 
-// 0: the request may be looked at.
+// 0: the request may be looked at.  *ret_key: what it asks with.
 static int
-check_caller(struct client_conn *c, const struct http_request *request)
+pass_gate(struct client_conn *c, const struct http_request *request,
+    struct access_key **ret_key)
 {
-	if (!host_is_ours(request->host, &c->listener->address)) {
-		refuse(c, 403, "host_not_allowed",
-		    "this server answers to localhost only, not to the name "
-		    "in Host");
-		return -EACCES;
-	}
-	if (request_is_cross_origin(request)) {
-		refuse(c, 403, "origin_not_allowed",
-		    "requests of web pages from other origins are refused");
-		return -EACCES;
-	}
-	return 0;
+	struct gate gate;
+	int r = gate_check(c->d, c->listener, request, &gate);
+
+	c->allow_origin = gate.allow_origin;
+	*ret_key = gate.key;
+	if (r == 0)
+		return 0;
+	if (begin_request(c, ENDPOINT_NONE) < 0)
+		return -ENOMEM;
+	if (r == 1)
+		gate_preflight(c->req, request);
+	else
+		request_fail(c->req, &gate.failure);
+	return -EACCES;
 }
 
 static void
 answer_get(struct client_conn *c, const struct route *route,
-    const struct http_request *request)
+    const struct http_request *request, struct access_key *key)
 {
 	if (http_request_has_body(request)) {
 		c->keep_alive = false;
@@ -224,6 +222,7 @@ answer_get(struct client_conn *c, const struct route *route,
 	}
 	if (begin_request(c, route->endpoint) < 0)
 		return;
+	c->req->key = access_key_take(key);
 	request_set_id(
 	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
 	switch (route->endpoint) {
@@ -250,7 +249,7 @@ send_continue(struct client_conn *c)
 
 static void
 begin_post(struct client_conn *c, enum endpoint endpoint,
-    const struct http_request *request)
+    const struct http_request *request, struct access_key *key)
 {
 	bool keep_alive = c->keep_alive;
 
@@ -274,9 +273,13 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 		    "the body is larger than 70 MiB");
 		return;
 	}
-	c->keep_alive = keep_alive;
 	if (begin_request(c, endpoint) < 0)
 		return;
+	c->req->key = access_key_take(key);
+	if (gate_admit(c->req) < 0)
+		return;
+	c->keep_alive = keep_alive;
+	c->req->wants_close = !keep_alive;
 	request_set_id(
 	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
 	http_body_init(&c->body, request->framing, request->length);
@@ -299,11 +302,12 @@ may_stay(const struct client_conn *c, const struct http_request *request)
 static void
 take_request(struct client_conn *c, const struct http_request *request)
 {
+	struct access_key *key;
 	struct route route;
 
 	c->is_http10 = request->minor == 0;
 	c->keep_alive = may_stay(c, request) && !http_request_has_body(request);
-	if (check_caller(c, request) < 0)
+	if (pass_gate(c, request, &key) < 0)
 		return;
 	route = route_find(c->listener->door, request);
 	if (route.allow != NULL) {
@@ -316,9 +320,17 @@ take_request(struct client_conn *c, const struct http_request *request)
 	}
 	c->keep_alive = may_stay(c, request);
 	if (endpoint_has_body(route.endpoint))
-		begin_post(c, route.endpoint, request);
+		begin_post(c, route.endpoint, request, key);
 	else
-		answer_get(c, &route, request);
+		answer_get(c, &route, request, key);
+}
+
+static void
+refuse_head(struct client_conn *c, struct http_refusal why)
+{
+	c->allow_origin = NULL;
+	c->keep_alive = false;
+	refuse(c, why.status, "bad_request", why.message);
 }
 
 static void
@@ -327,21 +339,10 @@ take_head(struct client_conn *c, const uint8_t *head, size_t len)
 	struct http_request request;
 	struct http_refusal why;
 
-	if (http_request_parse(head, len, 0, &request, &why) == 0) {
+	if (http_request_parse(head, len, 0, &request, &why) == 0)
 		take_request(c, &request);
-		return;
-	}
-	c->keep_alive = false;
-	refuse(c, why.status, "bad_request", "%s", why.message);
-}
-
-static void
-refuse_head(struct client_conn *c, int error)
-{
-	struct http_refusal why = http_head_refusal(error);
-
-	c->keep_alive = false;
-	refuse(c, why.status, "bad_request", "%s", why.message);
+	else
+		refuse_head(c, why);
 }
 
 // Returns how many bytes of the input belonged to the head.
@@ -374,7 +375,7 @@ feed_head(struct client_conn *c, const uint8_t *in, size_t n)
 	if (r == -EAGAIN)
 		return n - before;
 	if (r < 0) {
-		refuse_head(c, r);
+		refuse_head(c, http_head_refusal(r));
 		return all;
 	}
 	c->scanned = 0;

@@ -2,10 +2,12 @@
 // two options always wins: attested hosts exclude plaintext and unsigned keys.
 #include "proxyd/config.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/access.h"
 #include "proxyd/keep_alive.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
@@ -24,8 +26,23 @@ static const struct option options[] = {
 	    OPTION_STRING, FIELD(config) },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, FIELD(log_level) },
-	{ "api", "proxyd", "ADDR:PORT", "OpenAI API; default " DEFAULT_API,
+	{ "api", "proxyd", "ADDR:PORT",
+	    "OpenAI API, or unix:/path; default " DEFAULT_API,
 	    OPTION_STRING, FIELD(api) },
+	{ "api-socket-mode", "proxyd", "MODE",
+	    "of unix:/path, octal; default 0600",
+	    OPTION_STRING, FIELD(api_socket_mode) },
+	{ "api-socket-group", "proxyd", "GROUP", "of unix:/path",
+	    OPTION_STRING, FIELD(api_socket_group) },
+	{ "api-keys", "proxyd", "FILE",
+	    "hashes of the keys that clients of the API must present",
+	    OPTION_STRING, FIELD(api_keys) },
+	{ "allow-host", "proxyd", "NAME", "answer to this name in Host as well",
+	    OPTION_STRINGS, FIELD(allow_hosts), .check = access_check_host },
+	{ "allow-origin", "proxyd", "ORIGIN",
+	    "let web pages of this origin ask",
+	    OPTION_STRINGS, FIELD(allow_origins),
+	    .check = access_check_origin },
 	{ "management", "proxyd", "ADDR:PORT",
 	    "status and health; default " DEFAULT_MANAGEMENT,
 	    OPTION_STRING, FIELD(management) },
@@ -85,20 +102,108 @@ static int
 check_listener(const char *option, const char *text, struct address *ret,
     char error[static CONFIG_ERROR_MAX])
 {
-	if (address_parse(text, ret) < 0) {
+	if (address_parse(text, ret) == 0)
+		return 0;
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "--%s %.100s: not an ADDR:PORT with a numeric address", option,
+	    text);
+	return -EINVAL;
+}
+
+static int
+check_management(
+    struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	const char *text = config->management != NULL ? config->management
+						      : DEFAULT_MANAGEMENT;
+	int r = check_listener(
+	    "management", text, &config->management_at.address, error);
+
+	if (r < 0 || address_is_loopback(&config->management_at.address))
+		return r;
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "--management %.100s: only loopback addresses can be used: anybody "
+	    "could ask",
+	    text);
+	return -EINVAL;
+}
+
+static int
+check_socket_mode(
+    struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	const char *text =
+	    config->api_socket_mode != NULL ? config->api_socket_mode : "0600";
+	size_t n = strlen(text);
+	mode_t mode = 0;
+
+	for (size_t i = 0; i < n; i++)
+		mode = mode * 8 + (mode_t)(text[i] - '0');
+	if (n < 3 || n > 4 || strspn(text, "01234567") != n || mode > 0777) {
 		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--%s %.100s: not an ADDR:PORT with a numeric address",
-		    option, text);
+		    "--api-socket-mode %.40s: not an octal mode such as 0660",
+		    text);
 		return -EINVAL;
 	}
-	if (!address_is_loopback(ret)) {
-		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--%s %.100s: only loopback addresses can be used: this "
-		    "version has no API keys, anybody could ask",
-		    option, text);
-		return -EINVAL;
-	}
+	config->api_at.mode = mode;
 	return 0;
+}
+
+static int
+check_socket_group(
+    struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	const char *name = config->api_socket_group;
+	const struct group *group;
+
+	if (name == NULL)
+		return 0;
+	if ((group = getgrnam(name)) == NULL) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--api-socket-group %.40s: there is no such group", name);
+		return -EINVAL;
+	}
+	config->api_at.has_gid = true;
+	config->api_at.gid = group->gr_gid;
+	return 0;
+}
+
+static int
+check_api(struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
+{
+	static const char scheme[] = "unix:";
+	const char *text = config->api != NULL ? config->api : DEFAULT_API;
+	int r = 0;
+
+	if (strncmp(text, scheme, sizeof(scheme) - 1) == 0) {
+		config->api_at.unix_path = text + sizeof(scheme) - 1;
+		if (config->api_at.unix_path[0] != '/' ||
+		    strlen(text) > LISTEN_UNIX_PATH_MAX) {
+			(void)snprintf(error, CONFIG_ERROR_MAX,
+			    "--api %.120s: not an absolute path of at most "
+			    "100 bytes",
+			    text);
+			return -EINVAL;
+		}
+		r = check_socket_mode(config, error);
+		return r < 0 ? r : check_socket_group(config, error);
+	}
+	if (config->api_socket_mode != NULL ||
+	    config->api_socket_group != NULL) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--api-socket-mode and --api-socket-group are for "
+		    "--api=unix:/path");
+		return -EINVAL;
+	}
+	r = check_listener("api", text, &config->api_at.address, error);
+	if (r < 0 || address_is_loopback(&config->api_at.address) ||
+	    config->api_keys != NULL)
+		return r;
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "--api %.100s: is not a loopback address, so that others could "
+	    "ask: that needs --api-keys (see meshllm key)",
+	    text);
+	return -EINVAL;
 }
 
 static int
@@ -124,16 +229,10 @@ static int
 draw_conclusions(
     struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
 {
-	const char *api = config->api != NULL ? config->api : DEFAULT_API;
-	const char *management = config->management != NULL
-	    ? config->management
-	    : DEFAULT_MANAGEMENT;
-	int r;
+	int r = check_api(config, error);
 
-	r = check_listener("api", api, &config->api_address, error);
 	if (r == 0)
-		r = check_listener("management", management,
-		    &config->management_address, error);
+		r = check_management(config, error);
 	if (r == 0)
 		r = check_level(config, error);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/options.h"
 #include "proto/ipc.pb-c.h"
+#include "proxyd/listen.h"
 
 enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
 
@@ -18,14 +19,16 @@ struct proxyd_config {
 	char *log_level;
 	char *api;
 	char *management;
+	char *api_socket_mode, *api_socket_group;
+	char *api_keys;
+	struct option_list allow_hosts, allow_origins;
 	struct option_list backends;
 	struct option_word require_attested;
 	bool allow_plaintext_peers;
 	bool allow_unsigned_keys;
 	uint64_t keep_alive_seconds, answer_seconds;
 	// What follows from it.
-	struct address api_address;
-	struct address management_address;
+	struct listen_at api_at, management_at;
 	bool is_attested_required;
 	Ipc__Level required_level;
 	bool plaintext_allowed; // never with is_attested_required

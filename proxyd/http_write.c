@@ -112,6 +112,23 @@ put_passed(struct buf *out, const struct http_fields *fields,
 	return 0;
 }
 
+// One origin, never a list nor a star; caches must keep the answers apart.
+static int
+put_cors(struct buf *out, const char *origin)
+{
+	int r = put_field(
+	    out, slice_of("Access-Control-Allow-Origin"), slice_of(origin));
+
+	if (r < 0)
+		return r;
+	return put(out,
+	    "Vary: Origin\r\n"
+	    "Access-Control-Expose-Headers: x-request-id, retry-after, "
+	    "retry-after-ms, x-should-retry, x-meshllm-host, "
+	    "x-meshllm-encrypted, x-meshllm-attestation, "
+	    "x-meshllm-route\r\n");
+}
+
 // What is set anew, the framing, and the empty line.
 static int
 put_ours(struct buf *out, const struct http_rewrite *how)
@@ -128,6 +145,9 @@ put_ours(struct buf *out, const struct http_rewrite *how)
 			 slice_of(how->set[i].value))) < 0)
 			return r;
 	}
+	if (how->allow_origin != NULL &&
+	    (r = put_cors(out, how->allow_origin)) < 0)
+		return r;
 	if (how->framing == HTTP_BODY_LENGTH) {
 		(void)snprintf(length, sizeof(length),
 		    "Content-Length: %llu\r\n",

@@ -38,6 +38,8 @@ struct http_rewrite {
 	unsigned drop;
 	const char *host;    // requests: replaces Host; NULL: as it came
 	struct slice target; // requests: replaces the target; .at NULL: same
+	// responses: the web page that may read it (Fetch, section 3.2)
+	const char *allow_origin;
 	const struct http_pair *set; // instead of fields of these names
 	size_t n_set;
 };

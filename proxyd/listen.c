@@ -1,8 +1,10 @@
-// Listening sockets: loopback only (config.c), bounded, without delay.
+// Listening sockets: loopback, unless API keys are wanted (config.c); bounded,
+// without delay.
 #include "proxyd/listen.h"
 
 #include <assert.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -10,7 +12,7 @@
 #include "proxyd/client_conn.h"
 #include "proxyd/proxyd.h"
 
-enum { ACCEPT_AT_A_TIME = 64, BACKLOG = 1024 };
+enum { ACCEPT_AT_A_TIME = 64 };
 
 #define BUSY_BODY                                           \
 	"{\"error\":{\"message\":\"too many connections\"," \
@@ -23,31 +25,51 @@ static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
 			   "Connection: close\r\n\r\n" BUSY_BODY;
 static_assert(sizeof(BUSY_BODY) - 1 == 99, "the length that busy names");
 
-int
-listener_open(struct listener *l, struct proxyd *d, enum door door,
-    const struct address *address)
+static int
+listen_address(struct listener *l, const struct address *address, int *ret)
 {
 	AUTO_FD fd = socket(address->sa.sa_family,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int one = 1;
 
-	l->fd = -1;
 	if (fd == -1)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	// Accepted sockets inherit it: one call less for each.
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (bind(fd, &address->sa, address->len) == -1 ||
-	    listen(fd, BACKLOG) == -1)
+	    listen(fd, LISTEN_BACKLOG) == -1)
 		return -errno;
 	l->address = *address;
 	l->address.len = sizeof(l->address.in6);
 	if (getsockname(fd, &l->address.sa, &l->address.len) == -1)
 		return -errno;
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+int
+listener_open(struct listener *l, struct proxyd *d, enum door door,
+    const struct listen_at *at)
+{
+	AUTO_FD fd = -1;
+	char text[ADDRESS_TEXT_MAX];
+	int r;
+
+	l->fd = -1;
+	l->is_unix = at->unix_path != NULL;
+	r = l->is_unix ? listen_unix(at, &fd)
+		       : listen_address(l, &at->address, &fd);
+	if (r == 0 && !l->is_unix)
+		r = address_format(&l->address.sa, l->address.len, text);
+	if (r < 0)
+		return r;
+	(void)snprintf(l->text, sizeof(l->text), "%s%s",
+	    l->is_unix ? "unix:" : "", l->is_unix ? at->unix_path : text);
 	l->d = d;
 	l->door = door;
 	l->fd = take_fd(&fd);
-	return address_format(&l->address.sa, l->address.len, l->text);
+	return 0;
 }
 
 static void

@@ -26,6 +26,7 @@ PROXYPARSE_LIBS = proxyd/libproxyparse.a $(CRYPTO_LIBS)
 # The daemon: everything but main.c, so that tests link it.
 noinst_LIBRARIES += proxyd/libproxyd.a
 proxyd_libproxyd_a_SOURCES = \
+	proxyd/access.c proxyd/access.h \
 	proxyd/answer.c proxyd/answer.h \
 	proxyd/attempt.c proxyd/attempt.h \
 	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
@@ -34,11 +35,12 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
 	proxyd/config.c proxyd/config.h \
+	proxyd/gate.c proxyd/gate.h \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \
 	proxyd/handle_parent.c \
 	proxyd/inbound.c proxyd/inbound.h \
 	proxyd/keep_alive.c proxyd/keep_alive.h \
-	proxyd/listen.c proxyd/listen.h \
+	proxyd/listen.c proxyd/listen.h proxyd/listen_unix.c \
 	proxyd/models.c proxyd/models.h \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \

@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "proxyd/access.h"
+
 struct backend_model *
 models_local(const struct proxyd *d, size_t *ret_n)
 {
@@ -62,33 +64,41 @@ describe(const char *name, uint32_t context, const char *owner)
 	return model;
 }
 
-// By name; the first description of a name stays.
+// By name; the first description of a name stays.  What a key may not ask for
+// does not exist for it.
 static void
-add(json_t *all, const char *name, uint32_t context, const char *owner)
+add(const struct request *req, json_t *all, const char *name, json_t *model)
 {
-	if (json_object_get(all, name) == NULL)
-		(void)json_object_set_new(
-		    all, name, describe(name, context, owner));
+	bool may_ask =
+	    req->key == NULL || api_key_has_model(&req->key->key, name);
+
+	if (may_ask && json_object_get(all, name) == NULL)
+		(void)json_object_set(all, name, model);
+	json_decref(model);
 }
 
 static json_t *
-collect(const struct proxyd *d, bool local_only)
+collect(const struct request *req)
 {
+	const struct proxyd *d = req->d;
+	bool local_only = req->is_inbound;
 	uint64_t now = clock_unix_ms();
 	json_t *all = json_object();
 	size_t n = 0;
 	struct backend_model *own = models_local(d, &n);
 
 	for (size_t i = 0; i < n; i++)
-		add(all, own[i].name, own[i].context_length, "local");
+		add(req, all, own[i].name,
+		    describe(own[i].name, own[i].context_length, "local"));
 	free(own);
 	for (size_t i = 0; i < d->peers.n && !local_only; i++) {
 		const struct peer *peer = d->peers.at[i];
 
 		for (size_t k = 0;
 		     host_may_be_used(d, peer, now) && k < peer->n_models; k++)
-			add(all, peer->models[k].name,
-			    peer->models[k].context_length, "mesh");
+			add(req, all, peer->models[k].name,
+			    describe(peer->models[k].name,
+				peer->models[k].context_length, "mesh"));
 	}
 	return all;
 }
@@ -112,7 +122,7 @@ answer_json(struct request *req, json_t *json)
 void
 models_answer_list(struct request *req)
 {
-	json_t *all = collect(req->d, req->is_inbound);
+	json_t *all = collect(req);
 	json_t *list = json_array();
 	const char *name;
 	json_t *model;
@@ -168,7 +178,7 @@ models_answer_one(struct request *req, struct slice id)
 	json_t *all, *model = NULL;
 
 	if (percent_decode(id, name, sizeof(name)) == 0) {
-		all = collect(req->d, req->is_inbound);
+		all = collect(req);
 		model = json_incref(json_object_get(all, name));
 		json_decref(all);
 	}

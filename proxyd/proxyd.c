@@ -97,19 +97,51 @@ open_channels(struct proxyd *d)
 // ---- new, watch, free
 
 static int
-open_listener(struct proxyd *d, enum door door, const struct address *address,
+open_listener(struct proxyd *d, enum door door, const struct listen_at *at,
     char error[static CONFIG_ERROR_MAX])
 {
 	struct listener *l = door == DOOR_API ? &d->api : &d->management;
 	char text[ADDRESS_TEXT_MAX] = "?";
-	int r = listener_open(l, d, door, address);
+	int r = listener_open(l, d, door, at);
 
 	if (r == 0)
 		return 0;
-	(void)!address_format(&address->sa, address->len, text);
+	(void)!address_format(&at->address.sa, at->address.len, text);
 	(void)snprintf(error, CONFIG_ERROR_MAX,
-	    "cannot listen on %s (--%s): %s", text,
+	    "cannot listen on %.120s (--%s): %s",
+	    at->unix_path != NULL ? at->unix_path : text,
 	    door == DOOR_API ? "api" : "management", strerror(-r));
+	return r;
+}
+
+// Keys first: without one nobody but this machine is listened to.
+static int
+open_doors(struct proxyd *d, char error[static CONFIG_ERROR_MAX])
+{
+	const struct proxyd_config *config = d->config;
+	bool is_local = config->api_at.unix_path != NULL ||
+	    address_is_loopback(&config->api_at.address);
+	int r = 0;
+
+	if (config->api_keys != NULL)
+		r = access_load_keys(
+		    &d->access, config->api_keys, error, CONFIG_ERROR_MAX);
+	if (r == 0 && !is_local && d->access.n_keys == 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--api %.64s is not loopback, and --api-keys %.256s has "
+		    "no key yet: meshllm key add NAME",
+		    config->api, config->api_keys);
+		r = -EACCES;
+	}
+	if (r == 0)
+		r = open_listener(d, DOOR_API, &config->api_at, error);
+	if (r == 0)
+		r = open_listener(
+		    d, DOOR_MANAGEMENT, &config->management_at, error);
+	if (r == 0 && !is_local)
+		LOG(LOG_WARNING, "api-not-local",
+		    F("address", (const char *)d->api.text),
+		    F("keys", (uint64_t)d->access.n_keys));
 	return r;
 }
 
@@ -130,6 +162,8 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	d->exit_status = EXIT_FAILURE;
 	TAILQ_INIT(&d->conns);
 	TAILQ_INIT(&d->inbounds);
+	d->access.hosts = &config->allow_hosts;
+	d->access.origins = &config->allow_origins;
 	peers_init(&d->peers);
 	reaper_init(&d->reaper, base);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
@@ -137,10 +171,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
 	r = backends_init(d, &config->backends, error);
 	if (r == 0)
-		r = open_listener(d, DOOR_API, &config->api_address, error);
-	if (r == 0)
-		r = open_listener(
-		    d, DOOR_MANAGEMENT, &config->management_address, error);
+		r = open_doors(d, error);
 	if (r < 0) {
 		proxyd_free(d);
 		return r;
@@ -200,6 +231,7 @@ proxyd_free(struct proxyd *d)
 	(void)event_del(&d->stop_timer);
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
+	access_done(&d->access);
 	free_self(&d->self);
 	free(d);
 }

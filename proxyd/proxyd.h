@@ -17,6 +17,7 @@
 #include "common/posture.h"
 #include "common/process.h"
 #include "common/sizes.h"
+#include "proxyd/access.h"
 #include "proxyd/answer.h"
 #include "proxyd/backend.h"
 #include "proxyd/config.h"
@@ -112,6 +113,7 @@ struct proxyd {
 	struct process_channels channels;   // owned until they are opened
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
 	struct self self;
+	struct access access;
 	struct peers peers;
 	struct backends backends;
 	struct listener api, management;

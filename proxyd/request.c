@@ -11,6 +11,7 @@
 
 #include "common/hex.h"
 #include "common/log.h"
+#include "proxyd/access.h"
 #include "proxyd/attempt.h"
 #include "proxyd/keep_alive.h"
 
@@ -132,6 +133,9 @@ release(struct request *req)
 	free(req->scan);
 	req->scan = NULL;
 	proxyd_unhold(d, &req->held);
+	if (req->is_counted)
+		access_key_end(req->key);
+	access_key_put(req->key);
 	d->n_requests--;
 	reaper_take(&d->reaper, &req->reap, request_free);
 }
@@ -172,7 +176,7 @@ own_head(
     struct request *req, int status, size_t len, const struct failure *failure)
 {
 	char seconds[16];
-	struct http_pair set[6];
+	struct http_pair set[7];
 	struct http_rewrite how = { .framing = HTTP_BODY_LENGTH,
 		.length = len,
 		.close = req->wants_close,
@@ -191,6 +195,9 @@ own_head(
 		set[n++] = (struct http_pair){ "X-Should-Retry", "false" };
 	if (failure != NULL && failure->allow != NULL)
 		set[n++] = (struct http_pair){ "Allow", failure->allow };
+	if (failure != NULL && failure->authenticate != NULL)
+		set[n++] = (struct http_pair){ "WWW-Authenticate",
+			failure->authenticate };
 	how.n_set = n;
 	req->status = status;
 	return answer_head(&req->answer, status, &how);
@@ -233,6 +240,22 @@ break_off(struct request *req, const struct failure *failure)
 	answer_drop(&req->answer);
 	relay_break(req, failure);
 	request_broke_off(req, failure);
+}
+
+void
+request_reply_head(
+    struct request *req, int status, const struct http_pair *set, size_t n)
+{
+	struct http_rewrite how = { .framing = HTTP_BODY_NONE,
+		.close = req->wants_close,
+		.set = set,
+		.n_set = n };
+	int r = answer_head(&req->answer, status, &how);
+
+	req->status = status;
+	if (r == 0)
+		r = answer_end(&req->answer);
+	end(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
 }
 
 void
@@ -359,6 +382,12 @@ request_start(struct request *req)
 
 	if (read_scan(req) < 0)
 		return;
+	if (req->key != NULL &&
+	    !api_key_has_model(&req->key->key, req->model)) {
+		(void)refuse_body(req, 403, "model_not_allowed",
+		    "this API key may not ask for this model");
+		return;
+	}
 	if (!req->is_inbound)
 		req->d->counters.requests++;
 	TAILQ_INSERT_TAIL(&req->d->requests, req, entry);

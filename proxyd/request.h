@@ -50,10 +50,12 @@ struct failure {
 	const char *code; // static
 	char message[OPENAI_ERROR_TEXT_MAX];
 	bool is_final; // another try would not help: x-should-retry: false
-	unsigned retry_after_s; // 0: not told
-	const char *allow;	// of 405; static
+	unsigned retry_after_s;	  // 0: not told
+	const char *allow;	  // of 405; static
+	const char *authenticate; // of 401; static
 };
 
+struct access_key;
 struct attempt;
 
 struct request {
@@ -68,6 +70,8 @@ struct request {
 	bool wants_close; // the front will not be used again
 	bool wants_stream;
 	enum endpoint endpoint;
+	struct access_key *key; // held; NULL: none was wanted
+	bool is_counted;	// against its limit
 	char id[REQUEST_ID_MAX + 1];
 	uint64_t started_ms;
 
@@ -136,6 +140,9 @@ MUST_CHECK int request_adopt_body(
 void request_fail(struct request *, const struct failure *);
 // The client was told in what was sent that there is no more; end, cut.
 void request_broke_off(struct request *, const struct failure *);
+// A complete answer without a body.
+void request_reply_head(
+    struct request *, int status, const struct http_pair *set, size_t n);
 // A complete JSON answer of our own.
 void request_reply(struct request *, int status, const char *json, size_t len);
 

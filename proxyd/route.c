@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "proxyd/access.h"
+
 #define MODELS_PATH "/v1/models"
 
 struct entry {
@@ -97,17 +99,21 @@ host_is_bound(const char *text, const struct address *bound)
 	struct in_addr v4;
 	struct in6_addr v6;
 
+	bool is_v4 = inet_pton(AF_INET, text, &v4) == 1;
+	bool is_v6 = !is_v4 && inet_pton(AF_INET6, text, &v6) == 1;
+
+	if (address_is_any(bound))
+		return is_v4 || is_v6;
 	if (bound->sa.sa_family == AF_INET)
-		return inet_pton(AF_INET, text, &v4) == 1 &&
-		    v4.s_addr == bound->in.sin_addr.s_addr;
-	return inet_pton(AF_INET6, text, &v6) == 1 &&
-	    memcmp(&v6, &bound->in6.sin6_addr, sizeof(v6)) == 0;
+		return is_v4 && v4.s_addr == bound->in.sin_addr.s_addr;
+	return is_v6 && memcmp(&v6, &bound->in6.sin6_addr, sizeof(v6)) == 0;
 }
 
 bool
-host_is_ours(struct slice host, const struct address *bound)
+host_is_ours(
+    struct slice host, const struct address *bound, const struct access *access)
 {
-	char text[64];
+	char text[ACCESS_HOST_MAX + 1];
 	struct in_addr v4;
 	struct in6_addr v6;
 
@@ -122,7 +128,7 @@ host_is_ours(struct slice host, const struct address *bound)
 		return false;
 	memcpy(text, host.at, host.len);
 	text[host.len] = '\0';
-	if (strcasecmp(text, "localhost") == 0)
+	if (strcasecmp(text, "localhost") == 0 || access_has_host(access, text))
 		return true;
 	if (inet_pton(AF_INET, text, &v4) == 1 &&
 	    (ntohl(v4.s_addr) >> 24) == 127)
@@ -137,14 +143,17 @@ request_is_cross_origin(const struct http_request *request)
 {
 	const struct http_field *origin =
 	    http_fields_find(&request->fields, "Origin");
-	const struct http_field *site =
-	    http_fields_find(&request->fields, "Sec-Fetch-Site");
 	static const char scheme[] = "http://";
 	struct slice rest;
 
-	if (site != NULL && !slice_is(site->value, "same-origin") &&
-	    !slice_is(site->value, "none"))
-		return true;
+	for (size_t i = 0; i < request->fields.n; i++) {
+		const struct http_field *f = &request->fields.at[i];
+
+		if (slice_is_nocase(f->name, "Sec-Fetch-Site") &&
+		    !slice_is(f->value, "same-origin") &&
+		    !slice_is(f->value, "none"))
+			return true;
+	}
 	if (origin == NULL)
 		return false;
 	// Only a page that we served ourselves would have our own origin.

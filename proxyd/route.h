@@ -32,6 +32,8 @@ struct route {
 	const char *allow;  // methods, when only the method is wrong; or NULL
 };
 
+struct access;
+
 struct route route_find(enum door, const struct http_request *request);
 // Of an endpoint that takes a body.
 const char *endpoint_path(enum endpoint);
@@ -42,9 +44,12 @@ endpoint_has_body(enum endpoint e)
 	    e == ENDPOINT_EMBEDDINGS || e == ENDPOINT_RESPONSES;
 }
 
-// Does Host name this machine's loopback, or the address that we are bound
-// to?  Anything else may be a web page that re-bound its name to 127.0.0.1.
-bool host_is_ours(struct slice host, const struct address *bound);
+// Does Host name this machine's loopback, the address that we are bound to, or
+// a name of the configuration?  Anything else may be a web page that re-bound
+// its name to 127.0.0.1.  Where we are bound to all addresses any address will
+// do: only names can be re-bound.
+bool host_is_ours(
+    struct slice host, const struct address *bound, const struct access *);
 // A browser says that a page of another origin is asking.
 bool request_is_cross_origin(const struct http_request *);
 // Content-Type is application/json, with parameters or without: a page

@@ -15,6 +15,12 @@ tests_unit_announcement_test_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CMOCKA_CFLAGS)
 tests_unit_announcement_test_LDADD = common/libcommon.a $(SODIUM_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/api_keys_test
+TESTS += tests/unit/api_keys_test
+tests_unit_api_keys_test_SOURCES = tests/unit/api_keys_test.c
+tests_unit_api_keys_test_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_api_keys_test_LDADD = common/libcommon.a $(SODIUM_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/base64_test
 TESTS += tests/unit/base64_test
 tests_unit_base64_test_SOURCES = tests/unit/base64_test.c
@@ -37,7 +43,8 @@ check_PROGRAMS += tests/unit/options_test
 TESTS += tests/unit/options_test
 tests_unit_options_test_SOURCES = tests/unit/options_test.c
 tests_unit_options_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_options_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
+tests_unit_options_test_LDADD = common/libcommon.a $(SODIUM_LIBS) \
+	$(CMOCKA_LIBS)
 
 IPC_TEST_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(CMOCKA_CFLAGS)

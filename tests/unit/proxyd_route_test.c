@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxyd/access.h"
 #include "proxyd/backend.h"
 #include "proxyd/config.h"
 #include "proxyd/recent.h"
 #include "proxyd/route.h"
+
+static const struct access none;
 
 static struct http_request
 parse(char *buffer, size_t size, const char *line, const char *fields)
@@ -95,7 +98,7 @@ host_passes(const char *host)
 	struct address bound;
 
 	assert_int_equal(address_parse("127.0.0.1:9337", &bound), 0);
-	return host_is_ours(slice_of(host), &bound);
+	return host_is_ours(slice_of(host), &bound, &none);
 }
 
 static void
@@ -117,7 +120,7 @@ only_loopback_names_are_hosts(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
 		if (host_passes(bad[i]))
 			fail_msg("%s", bad[i]);
-	assert_false(host_is_ours((struct slice){ NULL, 0 }, NULL));
+	assert_false(host_is_ours((struct slice){ NULL, 0 }, NULL, &none));
 }
 
 static void
