@@ -20,9 +20,11 @@ EXTRA_DIST += $(UNITS_MADE:=.in) systemd/sysusers.conf \
 	systemd/tmpfiles.conf.in
 CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf
 
+# In brackets, or configure would fill them in here.
 FILL_IN_PATHS = $(AM_V_GEN)$(MKDIR_P) systemd && $(SED) \
-	-e 's,@sbindir@,$(sbindir),g' -e 's,@sysconfdir@,$(sysconfdir),g' \
-	-e 's,@localstatedir@,$(localstatedir),g'
+	-e 's,[@]sbindir[@],$(sbindir),g' \
+	-e 's,[@]sysconfdir[@],$(sysconfdir),g' \
+	-e 's,[@]localstatedir[@],$(localstatedir),g'
 $(UNITS_MADE): %.service: %.service.in Makefile
 	$(FILL_IN_PATHS) $< >$@
 systemd/tmpfiles.conf: systemd/tmpfiles.conf.in Makefile
