@@ -67,7 +67,7 @@ struct attestd {
 
 enum {
 	ATTESTD_N_SIGNER_RULES = 4,
-	ATTESTD_N_VERIFIER_RULES = 2,
+	ATTESTD_N_VERIFIER_RULES = 3,
 	ATTESTD_N_SIGNER_SANDBOX = 21,
 	ATTESTD_N_VERIFIER_SANDBOX = 23,
 };
@@ -104,9 +104,14 @@ void trust_watch_done(struct attestd *);
 // Read the trust files if they are others now, and take back the verdicts.
 void trust_look(struct attestd *);
 
+// ---- handle_verdict.c, verifier
+void verdict_judge(
+    struct attestd *, const struct level_question *, struct verdict *ret);
+
 ipc_handler handle_stop;
 ipc_handler handle_key_changed;
 ipc_handler handle_evidence;
 ipc_handler handle_verdict;
+ipc_handler handle_evidence_copy;
 
 #endif

@@ -50,6 +50,39 @@ attestd_verdict_read(
 }
 
 int
+attestd_evidence_copy_send(struct ipc_peer *peer,
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const struct attestd_evidence *evidence, int fd, unsigned deadline_ms,
+    ipc_reply_fn *fn, void *arg, uint32_t *ret_id)
+{
+	Ipc__EvidenceCopyRequest msg = IPC__EVIDENCE_COPY_REQUEST__INIT;
+
+	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
+	msg.inference_key = bytes(inference_key, INFERENCE_KEY_LEN);
+	msg.has_evidence = evidence->bytes != NULL;
+	msg.evidence = bytes(evidence->bytes, evidence->len);
+	return ipc_call(peer, IPC__TYPE__IPC_EVIDENCE_COPY_REQUEST, &msg.base,
+	    fd, IPC__TYPE__IPC_EVIDENCE_COPY_REPLY, deadline_ms, fn, arg,
+	    ret_id);
+}
+
+int
+attestd_evidence_copy_read(
+    int status, const ProtobufCMessage *msg, size_t *ret_len)
+{
+	const Ipc__EvidenceCopyReply *reply =
+	    (const Ipc__EvidenceCopyReply *)msg;
+
+	if (status != 0)
+		return status;
+	if (reply->length > ATTESTD_EVIDENCE_COPY_MAX)
+		return -EBADMSG;
+	*ret_len = reply->length;
+	return 0;
+}
+
+int
 attestd_evidence_send(struct ipc_peer *peer, unsigned deadline_ms,
     ipc_reply_fn *fn, void *arg, uint32_t *ret_id)
 {

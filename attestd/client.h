@@ -13,6 +13,8 @@ enum {
 	ATTESTD_REASON_MAX = 256,	 // bytes of a verdict's reason
 	ATTESTD_VERDICT_REPLY_MAX = 280, // bytes of each answer
 	ATTESTD_EVIDENCE_REPLY_MAX = IPC_BODY_MAX,
+	ATTESTD_EVIDENCE_COPY_REPLY_MAX = 6,
+	ATTESTD_EVIDENCE_COPY_MAX = 128 * 1024, // an evidence file
 };
 
 struct attestd_verdict {
@@ -38,6 +40,15 @@ MUST_CHECK int attestd_verdict_send(struct ipc_peer *,
     void *arg, uint32_t *ret_id);
 MUST_CHECK int attestd_verdict_read(
     int status, const ProtobufCMessage *msg, struct attestd_verdict *ret);
+
+// proxyd asks the verifier for an evidence file.  fd: taken, also on failure.
+MUST_CHECK int attestd_evidence_copy_send(struct ipc_peer *,
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN],
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const struct attestd_evidence *, int fd, unsigned deadline_ms,
+    ipc_reply_fn *fn, void *arg, uint32_t *ret_id);
+MUST_CHECK int attestd_evidence_copy_read(
+    int status, const ProtobufCMessage *msg, size_t *ret_len);
 
 // gossipd asks the signer for this node's evidence.
 MUST_CHECK int attestd_evidence_send(struct ipc_peer *, unsigned deadline_ms,

@@ -9,8 +9,9 @@
 #include "common/log.h"
 
 // By the blob of the old network, and by evidence v2 if it has shown some.
-static void
-judge(struct attestd *d, const struct level_question *q, struct verdict *ret)
+void
+verdict_judge(
+    struct attestd *d, const struct level_question *q, struct verdict *ret)
 {
 	struct held *held = held_find(&d->held, q->node);
 	struct verdict second;
@@ -47,7 +48,7 @@ handle_verdict(
 		question.blob_len = request->evidence.len;
 	}
 	trust_look(d);
-	judge(d, &question, &verdict);
+	verdict_judge(d, &question, &verdict);
 	LOG(LOG_DEBUG, "verdict", F("peer", log_peer(question.node)),
 	    F("level", level_name(verdict.level)),
 	    F("reason", (const char *)verdict.reason));

@@ -21,7 +21,12 @@ enum {
 };
 
 // Why credential activation is due, though it may have been done before.
-enum held_due { HELD_DUE_FIRST, HELD_DUE_OTHER_KEY, HELD_DUE_RESET };
+enum held_due {
+	HELD_DUE_FIRST,
+	HELD_DUE_OTHER_KEY,
+	HELD_DUE_RESET,
+	HELD_DUE_SAVED, // it is from a file
+};
 
 struct held {
 	uint8_t node[ENDPOINT_ID_LEN];

@@ -41,13 +41,27 @@ level_take_better(struct verdict *v, const struct verdict *second)
 		level_add(v, "; %s", second->reason);
 }
 
+static const char *const names[] = {
+	[LEVEL_NONE] = "none",
+	[LEVEL_SELF_SIGNED] = "self-signed",
+	[LEVEL_TOFU] = "tofu",
+	[LEVEL_PINNED] = "pinned",
+	[LEVEL_HARDWARE] = "hardware",
+};
+
 const char *
 level_name(enum level level)
 {
-	static const char *const names[] = { "none", "self-signed", "tofu",
-		"pinned", "hardware" };
-
 	return names[level];
+}
+
+int
+level_find(const char *name)
+{
+	for (size_t i = 0; i < N_ELEMENTS(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	return -1;
 }
 
 const char *
@@ -194,8 +208,8 @@ level_of_key(struct trust_store *store, const uint8_t node[static 32],
 	    "holds it");
 }
 
-static const char *
-why_not_verified(enum blob_status status)
+const char *
+level_blob_problem(enum blob_status status)
 {
 	switch (status) {
 	case BLOB_NONE:
@@ -256,8 +270,8 @@ images_of(const struct trust_store *store, struct images *ret)
 	return 0;
 }
 
-static enum blob_status
-check_blob(struct trust_store *store, const struct level_question *q,
+enum blob_status
+level_blob_status(struct trust_store *store, const struct level_question *q,
     const struct blob *blob)
 {
 	char node[ENDPOINT_ID_HEX_LEN + 1];
@@ -304,11 +318,11 @@ static void
 judge(struct trust_store *store, const struct level_question *q,
     const struct blob *blob, struct verdict *ret)
 {
-	enum blob_status status = check_blob(store, q, blob);
+	enum blob_status status = level_blob_status(store, q, blob);
 	uint8_t key[TRUST_ID_LEN];
 
 	if (status != BLOB_VERIFIED || level_blob_key(blob, key) < 0)
-		level_say(ret, "%s", why_not_verified(status));
+		level_say(ret, "%s", level_blob_problem(status));
 	else
 		level_of_key(store, q->node, key, q->now_ms, ret);
 	set_expiry(blob, q->now_ms, ret);
@@ -327,7 +341,7 @@ level_of_blob(struct trust_store *store, const struct level_question *q,
 		return;
 	}
 	if (blob_parse(q->blob, q->blob_len, &blob) < 0) {
-		level_say(ret, "%s", why_not_verified(BLOB_NONE));
+		level_say(ret, "%s", level_blob_problem(BLOB_NONE));
 		return;
 	}
 	judge(store, q, &blob, ret);

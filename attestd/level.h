@@ -48,6 +48,14 @@ const char *level_limits(enum level);
 // SHA-256 of the point that a blob's signature was made with.  -EBADMSG.
 MUST_CHECK int level_blob_key(
     const struct blob *, uint8_t ret[static TRUST_ID_LEN]);
+// What becomes of the blob by the old network's rules, with the operator's
+// list of programs.
+enum blob_status level_blob_status(
+    struct trust_store *, const struct level_question *, const struct blob *);
+// In words; "": verified.
+const char *level_blob_problem(enum blob_status);
+// -1: no level has this name.
+int level_find(const char *name);
 // What the key of this node's evidence counts for, by pins and first use;
 // fills level and reason.
 void level_of_key(struct trust_store *, const uint8_t node[static 32],

@@ -54,6 +54,9 @@ why_not_activated(const struct held *h)
 	case HELD_DUE_RESET:
 		return "its TPM was reset or restarted since it was last "
 		       "asked, and has yet to show its keys again";
+	case HELD_DUE_SAVED:
+		return "whether a TPM holds both keys is asked of the TPM; "
+		       "saved evidence cannot show it";
 	case HELD_DUE_FIRST:
 		break;
 	}

@@ -11,7 +11,9 @@ ATTESTD_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLA
 noinst_LIBRARIES += attestd/libattestd.a
 attestd_libattestd_a_SOURCES = \
 	attestd/attestd.c attestd/attestd.h \
-	attestd/handle_control.c attestd/handle_evidence.c \
+	attestd/examiner.c attestd/examiner.h \
+	attestd/handle_control.c attestd/handle_copy.c \
+	attestd/handle_evidence.c \
 	attestd/handle_verdict.c \
 	attestd/roles.c attestd/rules.c attestd/sandbox.c attestd/signer.c \
 	attestd/trust_watch.c
@@ -30,7 +32,9 @@ noinst_LIBRARIES += attestd/libevidence.a
 attestd_libevidence_a_SOURCES = \
 	attestd/blob.c attestd/blob.h \
 	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
-	attestd/evidence.c attestd/evidence.h attestd/evidence_verify.c \
+	attestd/evidence.c attestd/evidence.h \
+	attestd/evidence_file.c attestd/evidence_file.h \
+	attestd/evidence_verify.c attestd/examine.c attestd/examine.h \
 	attestd/held.c attestd/held.h \
 	attestd/json_in.c attestd/json_in.h \
 	attestd/level.c attestd/level.h attestd/level_held.c \

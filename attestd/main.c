@@ -1,11 +1,12 @@
-// meshllm-attestd: the signer or the verifier, by --role.  The steps of the
-// start stand here in their order; no byte of another process is read before
-// the last one.
+// meshllm-attestd: the signer or the verifier, by --role, or for one question
+// the examiner (examiner.c).  The steps of the start stand here in their
+// order; no byte of another process is read before the last one.
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attestd/attestd.h"
+#include "attestd/examiner.h"
 #include "attestd/tcti_fd.h"
 #include "common/environment.h"
 #include "common/guard.h"
@@ -19,11 +20,13 @@ struct settings {
 	char *ek_chain;
 	char *state_dir;
 	char *log_level;
+	char *level, *at, *node, *inference_key;
+	bool explain, saved_here;
 };
 
 // clang-format off
 static const struct option options[] = {
-	{ "role", "attestd", "ROLE", "signer or verifier",
+	{ "role", "attestd", "ROLE", "signer, verifier or examiner",
 	    OPTION_STRING, offsetof(struct settings, role) },
 	{ "attester", "attestd", "NAME",
 	    "what vouches for this node: tpm2[:TCTI], software or none",
@@ -35,6 +38,19 @@ static const struct option options[] = {
 	    OPTION_STRING, offsetof(struct settings, state_dir) },
 	{ "log-level", "attestd", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
+	// Of the examiner, for `meshllm verify`.
+	{ "explain", NULL, NULL, "every check with its result",
+	    OPTION_FLAG, offsetof(struct settings, explain) },
+	{ "saved-here", NULL, NULL, "what the file says of activation counts",
+	    OPTION_FLAG, offsetof(struct settings, saved_here) },
+	{ "level", NULL, "LEVEL", "the lowest level that is good",
+	    OPTION_STRING, offsetof(struct settings, level) },
+	{ "at", NULL, "TIME", "judge as of then, or now",
+	    OPTION_STRING, offsetof(struct settings, at) },
+	{ "node", NULL, "ID", "whose evidence it must be",
+	    OPTION_STRING, offsetof(struct settings, node) },
+	{ "inference-key", NULL, "KEY", "which key it must vouch for",
+	    OPTION_STRING, offsetof(struct settings, inference_key) },
 };
 // clang-format on
 
@@ -46,14 +62,45 @@ static const struct process_limits limits = {
 static const char *const siblings[] = { "meshllm", "cryptod", "gossipd",
 	"proxyd", NULL };
 
+static bool
+is_examiner(const struct settings *s)
+{
+	return s->role != NULL && strcmp(s->role, "examiner") == 0;
+}
+
+static struct examiner_options
+examiner_options_of(const struct settings *s)
+{
+	return (struct examiner_options){ .state_dir = s->state_dir,
+		.level = s->level,
+		.at = s->at,
+		.node = s->node,
+		.inference_key = s->inference_key,
+		.explain = s->explain,
+		.saved_here = s->saved_here };
+}
+
+// No configuration file of libcrypto, no lines of libtss2.
+static void
+init_libraries(void)
+{
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	    setenv("TSS2_LOG", "all+NONE", 1) == -1)
+		fatal("libraries", -ENOMEM);
+}
+
 static int
 check_settings(const struct settings *s, char *error, size_t error_len)
 {
 	struct attester_config config;
 	const char *wrong = NULL, *why = NULL;
 
-	if (s->role == NULL || attestd_find_role(s->role) == NULL)
-		wrong = "--role: signer or verifier";
+	if (is_examiner(s)) {
+		struct examiner_options o = examiner_options_of(s);
+
+		wrong = examiner_check(&o);
+	} else if (s->role == NULL || attestd_find_role(s->role) == NULL)
+		wrong = "--role: signer, verifier or examiner";
 	else if (attester_parse(s->attester, &config, &why) < 0)
 		wrong = why;
 	else if (log_set_level_name(s->log_level) < 0)
@@ -130,6 +177,12 @@ main(int argc, char **argv)
 	log_open("attestd");
 	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
+	if (is_examiner(&settings)) {
+		struct examiner_options o = examiner_options_of(&settings);
+
+		init_libraries();
+		return examiner_run(&o);
+	}
 	role = attestd_find_role(settings.role);
 	log_open(role->name);
 	if (process_take_channels(role->n_channels, &channels) < 0) {
@@ -147,10 +200,7 @@ main(int argc, char **argv)
 		fatal("loop", r);
 	attestd_init(&d, role, base);
 	measure_self_or_die(&d.measure, is_guarded);
-	// No configuration file of libcrypto, no lines of libtss2.
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
-	    setenv("TSS2_LOG", "all+NONE", 1) == -1)
-		fatal("libraries", -ENOMEM);
+	init_libraries();
 	if ((r = init_role(&d, &settings, &path, &landlock)) < 0)
 		fatal("init", r);
 

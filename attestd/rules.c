@@ -28,5 +28,9 @@ const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES] = {
 	    .phases = IPC_SERVING, .max_body = 68 + 3 + EVIDENCE_MAX,
 	    .descriptor = &ipc__verdict_request__descriptor,
 	    .handle = handle_verdict },
+	{ IPC__TYPE__IPC_EVIDENCE_COPY_REQUEST, .from = FROM(ROLE_PROXYD),
+	    .phases = IPC_SERVING, .max_body = 68 + 3 + EVIDENCE_MAX,
+	    .n_fds = 1, .descriptor = &ipc__evidence_copy_request__descriptor,
+	    .handle = handle_evidence_copy },
 };
 // clang-format on

@@ -1,9 +1,11 @@
-// Neither process of attestd starts another or reaches a network.  The signer
+// No process of attestd starts another or reaches a network.  The signer
 // may open its TPM again, the verifier the files of its one folder; which
 // paths these are is Landlock's to say (main.c).
 #include "attestd/attestd.h"
 
 #include <sys/socket.h>
+
+#include "attestd/examiner.h"
 
 // clang-format off
 const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
@@ -61,6 +63,25 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(getpid,		"libcrypto: has it forked since?"),
 	ALLOW(futex,		"libcrypto"),
 	// end
+	ALLOW(exit_group,	"exit"),
+};
+
+// Reads what it is given, says what it thinks of it, and ends.
+const struct sandbox_rule attestd_examiner_sandbox[ATTESTD_N_EXAMINER_SANDBOX] = {
+	ALLOW_ARG(read, 0, STDIN_FILENO, "read_input"),
+	ALLOW_ARG(write, 0, STDOUT_FILENO, "print"),
+	ALLOW_ARG(write, 0, STDERR_FILENO, "complain"),
+	ALLOW(clock_gettime,	"libcrypto, where the vDSO has no clock"),
+	ALLOW(close,		"trust_store_done"),
+	ALLOW(brk,		"malloc"),
+	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
+	ALLOW(munmap,		"free"),
+	ALLOW(mremap,		"realloc"),
+	ALLOW(newfstatat,	"stdio, fstat of glibc 2.36"),
+	ALLOW(fstat,		"stdio, newer libc"),
+	ALLOW_ARG(getrandom, 2, 0, "libcrypto"),
+	ALLOW(getpid,		"libcrypto: has it forked since?"),
+	ALLOW(futex,		"libcrypto"),
 	ALLOW(exit_group,	"exit"),
 };
 // clang-format on

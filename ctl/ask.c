@@ -1,5 +1,7 @@
 // The commands that ask a running node: `meshllm status`, `meshllm invite`.
 // They need no privilege, only the management port.
+#include "ctl/ask.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -31,17 +33,16 @@ static const struct option table[] = {
 };
 // clang-format on
 
-// The option, else the file, else the default.
-static int
-find_management(const struct ask_options *o, struct address *ret, char *error,
-    size_t error_len)
+int
+ask_find_management(const char *management, const char *config,
+    struct address *ret, char *error, size_t error_len)
 {
 	struct run_options run = { 0 };
-	const char *text = o->management;
+	const char *text = management;
 	int r = 0;
 
-	if (text == NULL || o->config != NULL)
-		r = run_options_load(&run, o->config, error, error_len);
+	if (text == NULL || config != NULL)
+		r = run_options_load(&run, config, error, error_len);
 	if (text == NULL)
 		text = run.management;
 	if (text == NULL)
@@ -65,27 +66,71 @@ explain_failure(const char *address, int r)
 		    "another (--management).\nStart it with: meshllm run\n");
 }
 
-static json_t *
-ask(const struct address *a)
+// What an error of the node says, if it says something.
+static void
+explain_status(const char *address, const struct http_answer *answer)
+{
+	json_t *json = json_loadb(answer->body, answer->body_len, 0, NULL);
+	const char *text = json_string_value(
+	    json_object_get(json_object_get(json, "error"), "message"));
+
+	(void)fprintf(stderr, "meshllm: %s answers with HTTP status %u",
+	    address, answer->status);
+	// No command to the terminal.
+	for (size_t i = 0; text != NULL && text[i] != '\0' && i < 256; i++)
+		(void)fprintf(stderr, "%s%c", i == 0 ? ": " : "",
+		    text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+	(void)fprintf(stderr, "\n");
+	json_decref(json);
+}
+
+// *ret_bytes: the answer's body is in it.
+static int
+ask(const struct address *a, const char *path, char **ret_bytes,
+    struct http_answer *ret, char address[static ADDRESS_TEXT_MAX])
+{
+	int r;
+
+	if ((r = address_format(&a->sa, a->len, address)) < 0)
+		return r;
+	if ((r = http_get(a, path, ret_bytes, ret)) < 0) {
+		explain_failure(address, r);
+		return r;
+	}
+	if (ret->status == 200)
+		return 0;
+	explain_status(address, ret);
+	return -EBADMSG;
+}
+
+json_t *
+ask_json(const struct address *a, const char *path)
+{
+	AUTO_FREE char *bytes = NULL;
+	char address[ADDRESS_TEXT_MAX] = "";
+	struct http_answer answer = { 0 };
+	json_t *json;
+
+	if (ask(a, path, &bytes, &answer, address) < 0)
+		return NULL;
+	json = json_loadb(
+	    answer.body, answer.body_len, JSON_REJECT_DUPLICATES, NULL);
+	if (json == NULL)
+		(void)fprintf(
+		    stderr, "meshllm: %s: its answer is no JSON\n", address);
+	return json;
+}
+
+json_t *
+ask_status(const struct address *a)
 {
 	AUTO_FREE char *bytes = NULL;
 	char address[ADDRESS_TEXT_MAX] = "", error[128] = "";
 	struct http_answer answer = { 0 };
 	json_t *status;
-	int r;
 
-	if (address_format(&a->sa, a->len, address) < 0)
+	if (ask(a, "/api/status", &bytes, &answer, address) < 0)
 		return NULL;
-	if ((r = http_get(a, "/api/status", &bytes, &answer)) < 0) {
-		explain_failure(address, r);
-		return NULL;
-	}
-	if (answer.status != 200) {
-		(void)fprintf(stderr,
-		    "meshllm: %s answers with HTTP status %u\n", address,
-		    answer.status);
-		return NULL;
-	}
 	status =
 	    status_parse(answer.body, answer.body_len, error, sizeof(error));
 	if (status == NULL)
@@ -134,14 +179,15 @@ command(int argc, char *const argv[], const char *usage, size_t n_options,
 	r = options_parse(
 	    table, n_options, argc, argv, &o, error, sizeof(error));
 	if (r == 0)
-		r = find_management(&o, &a, error, sizeof(error));
+		r = ask_find_management(
+		    o.management, o.config, &a, error, sizeof(error));
 	if (r == 1) {
 		options_help(table, n_options, usage);
 		exit_status = EXIT_SUCCESS;
 	} else if (r < 0) {
 		(void)fprintf(stderr, "meshllm %s: %s\n", argv[0], error);
 		exit_status = EXIT_USAGE;
-	} else if ((status = ask(&a)) != NULL) {
+	} else if ((status = ask_status(&a)) != NULL) {
 		exit_status = show(status, &o);
 		json_decref(status);
 	}

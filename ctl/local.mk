@@ -1,7 +1,7 @@
 # The meshllm command: parent of the daemons, and questions to a node.
 noinst_LIBRARIES += ctl/libctl.a
 ctl_libctl_a_SOURCES = \
-	ctl/ask.c \
+	ctl/ask.c ctl/ask.h \
 	ctl/channels.c \
 	ctl/daemons.c ctl/daemons.h \
 	ctl/doctor.c ctl/doctor.h \
@@ -17,6 +17,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/status.c ctl/status.h \
 	ctl/suite.c ctl/suite.h \
 	ctl/trust.c ctl/trust.h \
+	ctl/verify.c ctl/verify.h \
 	ctl/wait.c
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS) \

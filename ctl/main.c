@@ -10,6 +10,7 @@
 #include "ctl/status.h"
 #include "ctl/suite.h"
 #include "ctl/trust.h"
+#include "ctl/verify.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -60,6 +61,8 @@ static const struct command commands[] = {
 	{ "key", "Make and remove the API keys of this node.", command_key },
 	{ "trust", "Decide which attestation keys and roots to trust.",
 	    command_trust },
+	{ "verify", "Check a host's evidence, running or saved.",
+	    command_verify },
 	{ "version", "Print the version.", command_version },
 	{ "help", "Print this text.", command_help },
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxyd/evidence_copy.h"
 #include "proxyd/gate.h"
 #include "proxyd/http_body.h"
 #include "proxyd/models.h"
@@ -234,6 +235,9 @@ answer_get(struct client_conn *c, const struct route *route,
 		break;
 	case ENDPOINT_STATUS:
 		status_answer(c->req);
+		break;
+	case ENDPOINT_EVIDENCE:
+		evidence_copy_answer(c->req, route->model);
 		break;
 	default:
 		health_answer(c->req);

@@ -51,6 +51,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/route.c proxyd/route.h \
 	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
 	proxyd/sse_tail.h \
+	proxyd/evidence_copy.c proxyd/evidence_copy.h \
 	proxyd/status.c proxyd/status.h \
 	proxyd/stream.c proxyd/stream.h \
 	proxyd/upstream.c proxyd/upstream.h \

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "proxyd/access.h"
 #include "proxyd/attempt.h"
+#include "proxyd/evidence_copy.h"
 #include "proxyd/keep_alive.h"
 
 static void
@@ -126,6 +127,8 @@ release(struct request *req)
 	if (req->is_listed)
 		TAILQ_REMOVE(&d->requests, req, entry);
 	stop_attempt(req);
+	evidence_copy_stop(req->copy);
+	req->copy = NULL;
 	answer_drop(&req->answer);
 	answer_done(&req->answer);
 	buf_release(&req->body);

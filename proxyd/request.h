@@ -83,8 +83,9 @@ struct request {
 	size_t request_bytes;
 
 	struct candidates candidates;
-	struct attempt *attempt; // owned
-	struct failure failure;	 // of the last attempt
+	struct attempt *attempt;    // owned
+	struct evidence_copy *copy; // owned; of ENDPOINT_EVIDENCE
+	struct failure failure;	    // of the last attempt
 	unsigned n_attempts;
 
 	TAILQ_ENTRY(request) entry;

@@ -52,10 +52,20 @@ with_method(
 	return (struct route){ .allow = method };
 }
 
+// What stands behind the prefix; NULL at: something else, or nothing.
+static struct slice
+behind(struct slice path, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (path.len <= n || memcmp(path.at, prefix, n) != 0)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ path.at + n, path.len - n };
+}
+
 struct route
 route_find(enum door door, const struct http_request *request)
 {
-	size_t prefix = sizeof(MODELS_PATH "/") - 1;
 	struct route found = { .endpoint = ENDPOINT_NONE };
 
 	for (size_t i = 0; i < N_ELEMENTS(entries); i++) {
@@ -67,12 +77,15 @@ route_find(enum door door, const struct http_request *request)
 		found.endpoint = e->endpoint;
 		return with_method(request, e->method, found);
 	}
-	if (door != DOOR_API || request->path.len <= prefix ||
-	    memcmp(request->path.at, MODELS_PATH "/", prefix) != 0)
-		return found;
-	found.endpoint = ENDPOINT_MODEL;
-	found.model = (struct slice){ request->path.at + prefix,
-		request->path.len - prefix };
+	if (door == DOOR_API) {
+		found.endpoint = ENDPOINT_MODEL;
+		found.model = behind(request->path, MODELS_PATH "/");
+	} else if (door == DOOR_MANAGEMENT) {
+		found.endpoint = ENDPOINT_EVIDENCE;
+		found.model = behind(request->path, "/api/evidence/");
+	}
+	if (found.model.at == NULL)
+		return (struct route){ .endpoint = ENDPOINT_NONE };
 	return with_method(request, "GET", found);
 }
 

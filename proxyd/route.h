@@ -17,6 +17,7 @@ enum endpoint {
 	ENDPOINT_EMBEDDINGS,
 	ENDPOINT_RESPONSES, // of backends that have it themselves
 	ENDPOINT_STATUS,    // management: GET /api/status
+	ENDPOINT_EVIDENCE,  // management: GET /api/evidence/{id}
 	ENDPOINT_HEALTH,    // management: GET /healthz
 };
 
@@ -28,7 +29,8 @@ enum door {
 
 struct route {
 	enum endpoint endpoint;
-	struct slice model; // of ENDPOINT_MODEL, still percent-encoded
+	struct slice model; // of ENDPOINT_MODEL, still percent-encoded; of
+			    // ENDPOINT_EVIDENCE the id
 	const char *allow;  // methods, when only the method is wrong; or NULL
 };
 

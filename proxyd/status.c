@@ -212,7 +212,7 @@ attestation_of(const struct peer *peer, const uint8_t *key, uint64_t now)
 	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
 
 	if (key == NULL)
-		reason = "no proven key";
+		reason = "no key";
 	else if (is_about_key)
 		reason = now < v->expires_ms ? v->reason : "expired";
 	return json_pack("{s:s, s:s}", "level",
@@ -282,8 +282,7 @@ describe_peer(const struct peer *peer, uint64_t now)
 			      : json_real((double)peer->rtt_us / 1000));
 	set(json, "encryption", json_string(encryption[key]));
 	set(json, "owner", describe_owner(peer));
-	set(json, "attestation",
-	    attestation_of(peer, key == PEER_KEY_PROVEN ? bytes : NULL, now));
+	set(json, "attestation", attestation_of(peer, bytes, now));
 	set(json, "dialect", json_string(dialects[peer->dialect]));
 	set(json, "version", text_or_null(peer->version));
 	set(json, "last_seen_unix_ms",

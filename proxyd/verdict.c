@@ -68,7 +68,7 @@ verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
 	struct question *q;
 
 	if (d->verifier == NULL || peer == NULL || peer->verdict_asked ||
-	    peer_key_now(peer, now, &key) != PEER_KEY_PROVEN ||
+	    peer_key_now(peer, now, &key) == PEER_KEY_NONE ||
 	    is_fresh(peer, key, now))
 		return;
 	if ((q = malloc(sizeof(*q))) == NULL)

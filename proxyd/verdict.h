@@ -7,7 +7,7 @@
 
 void verdict_store(struct peer *, const uint8_t key[static INFERENCE_KEY_LEN],
     const struct attestd_verdict *);
-// Ask, if there is a proven key and what is known has expired; for the status
+// Ask, if there is a key and what is known has expired; for the status
 // and the response headers.  Nobody waits for it.
 void verdict_refresh(struct proxyd *, const uint8_t *peer_id);
 

@@ -13,10 +13,11 @@
 #include <cmocka.h>
 
 #include "attestd/attestd.h"
+#include "attestd/examiner.h"
 #include "cryptod/cryptod.h"
 #include "tests/sandbox/sandbox_check.h"
 
-enum { PAGE = 4096, N_LISTS = 3 };
+enum { PAGE = 4096, N_LISTS = 4 };
 
 struct list {
 	const char *name;
@@ -34,9 +35,12 @@ get_list(size_t i)
 	case 1:
 		return (struct list){ "attestd-signer", attestd_signer_sandbox,
 			ATTESTD_N_SIGNER_SANDBOX };
-	default:
+	case 2:
 		return (struct list){ "attestd-verifier",
 			attestd_verifier_sandbox, ATTESTD_N_VERIFIER_SANDBOX };
+	default:
+		return (struct list){ "attestd-examiner",
+			attestd_examiner_sandbox, ATTESTD_N_EXAMINER_SANDBOX };
 	}
 }
 
@@ -76,7 +80,6 @@ reaching_out_kills(void **state)
 		{ "setuid", SYS_setuid, { 0 } },
 		{ "memfd_create", SYS_memfd_create, { ARG(empty), 0 } },
 		{ "io_uring_setup", SYS_io_uring_setup, { 1 } },
-		{ "write to 1", SYS_write, { 1, ARG(path), 0 } },
 		{ "write to 3", SYS_write, { 3, ARG(path), 0 } },
 		{ "sendto", SYS_sendto, { 3, ARG(path), 0 } },
 		{ "dup", SYS_dup, { 2 } },
@@ -97,6 +100,15 @@ reaching_out_kills(void **state)
 		    { ARG(path), 0, GRND_RANDOM } },
 		{ "madvise", SYS_madvise, { 0, 0, MADV_DONTNEED } },
 	};
+	const struct sandbox_call daemons_only = { "write to 1", SYS_write,
+		{ 1, ARG(path), 0 } };
+	const struct sandbox_call examiner_only[] = {
+		{ "openat", SYS_openat, { AT_FDCWD, ARG(path), O_RDONLY } },
+		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
+		{ "sendmsg", SYS_sendmsg, { 1 } },
+		{ "read from 1", SYS_read, { 1, ARG(path), 0 } },
+		{ "renameat", SYS_renameat, { 0 } },
+	};
 	// The signer opens its TPM again, the verifier its folder's files.
 	const struct sandbox_call cryptod_only[] = {
 		{ "openat", SYS_openat, { AT_FDCWD, ARG(path), O_RDONLY } },
@@ -115,6 +127,12 @@ reaching_out_kills(void **state)
 	for (size_t i = 0; i < N_LISTS; i++)
 		sandbox_check_killed(
 		    get_list(i).rules, get_list(i).n, calls, N_ELEMENTS(calls));
+	for (size_t i = 0; i < N_LISTS - 1; i++)
+		sandbox_check_killed(
+		    get_list(i).rules, get_list(i).n, &daemons_only, 1);
+	sandbox_check_killed(attestd_examiner_sandbox,
+	    ATTESTD_N_EXAMINER_SANDBOX, examiner_only,
+	    N_ELEMENTS(examiner_only));
 	sandbox_check_killed(cryptod_sandbox, cryptod_n_sandbox, cryptod_only,
 	    N_ELEMENTS(cryptod_only));
 	sandbox_check_killed(attestd_verifier_sandbox,

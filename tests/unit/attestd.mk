@@ -6,7 +6,8 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
 	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
-	tests/unit/evidence_test tests/unit/held_test \
+	tests/unit/evidence_test tests/unit/examine_test \
+	tests/unit/held_test \
 	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
@@ -25,6 +26,11 @@ tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
 TPM_HOST = tests/unit/tpm_host.c tests/unit/tpm_host.h tests/unit/swtpm.c \
 	tests/unit/swtpm.h
+tests_unit_examine_test_SOURCES = tests/unit/examine_test.c $(TPM_HOST)
+tests_unit_examine_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
+	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
+tests_unit_examine_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS) \
+	$(JANSSON_LIBS)
 tests_unit_held_test_SOURCES = tests/unit/held_test.c $(TPM_HOST)
 tests_unit_held_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
 	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)

@@ -70,4 +70,4 @@ tests_sandbox_cryptod_test_LDADD = tests/sandbox/libdaemon.a \
 	cryptod/libcryptod_client.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 endif
 EXTRA_DIST += tests/sandbox/cryptod.pfc tests/sandbox/attestd-signer.pfc \
-	tests/sandbox/attestd-verifier.pfc
+	tests/sandbox/attestd-verifier.pfc tests/sandbox/attestd-examiner.pfc
