@@ -34,6 +34,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/backend_probe.c proxyd/backend_url.c \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
+	proxyd/client_conn_state.h proxyd/client_request.c \
 	proxyd/config.c proxyd/config.h \
 	proxyd/gate.c proxyd/gate.h \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \

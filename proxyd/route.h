@@ -57,5 +57,7 @@ bool request_is_cross_origin(const struct http_request *);
 // Content-Type is application/json, with parameters or without: a page
 // cannot send that to another origin without asking first.
 bool content_type_is_json(const struct http_fields *);
+// NULL, or why a body with these fields is not read (415).
+const char *content_refusal(const struct http_fields *);
 
 #endif
