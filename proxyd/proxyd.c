@@ -165,6 +165,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	d->access.hosts = &config->allow_hosts;
 	d->access.origins = &config->allow_origins;
 	peers_init(&d->peers);
+	learned_init(&d->learned);
 	reaper_init(&d->reaper, base);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);

@@ -21,6 +21,7 @@
 #include "proxyd/answer.h"
 #include "proxyd/backend.h"
 #include "proxyd/config.h"
+#include "proxyd/learned.h"
 #include "proxyd/listen.h"
 #include "proxyd/peers.h"
 #include "proxyd/reap.h"
@@ -116,6 +117,7 @@ struct proxyd {
 	struct access access;
 	struct peers peers;
 	struct backends backends;
+	struct learned learned;
 	struct listener api, management;
 	struct timeouts timeouts;
 	struct counters counters;
