@@ -59,6 +59,7 @@ struct attestd {
 	uint64_t blob_made_ms; // Unix
 	struct event *refresh; // owned
 	bool is_failing;       // and has said so
+	bool is_state_told;    // to the parent, once
 	// verifier
 	struct trust_store trust;
 	struct event *trust_event; // owned; its folder changed
@@ -96,6 +97,8 @@ MUST_CHECK int signer_init(struct attestd *, const struct attester_config *);
 void signer_done(struct attestd *);
 // Make evidence anew, now: the keys are new.
 void signer_renew(struct attestd *);
+// The clock may have been set: then what was made is from the future, or old.
+void signer_look_at_clock(struct attestd *, uint64_t now_ms);
 
 // ---- trust_watch.c, verifier
 // Before the sandbox, after trust_store_init.

@@ -1,7 +1,7 @@
 // Parent of the daemons: makes their channels, starts them, waits until all
 // can serve, passes the wish to stop on, and ends all when one dies.  Trusts
-// no daemon: it hears one message from each.  It must never restart a daemon
-// or let the others run on without it.
+// no daemon: it hears one message from each, and how the signer is.  It must
+// never restart a daemon or let the others run on without it.
 #include "ctl/suite.h"
 
 #include <signal.h>
@@ -238,7 +238,7 @@ suite_ready(struct suite *s)
 		return 0;
 	s->is_ready = true;
 	(void)event_del(s->deadline);
-	if ((r = send_processes(s)) < 0)
+	if ((r = send_processes(s)) < 0 || (r = suite_tell_attester(s)) < 0)
 		return r;
 	suite_measure(s);
 	if (printf("ready id=%s api=%s management=%s mesh=%s\n", s->endpoint_id,

@@ -22,6 +22,7 @@ enum {
 	SUITE_SILENT_MS = 2 * 1000,   // from a closed channel to SIGKILL
 	SUITE_MEASURE_MS = 60 * 1000, // between two looks at the machine
 	SUITE_API_MAX = 128,	      // "unix:" and a path, or an address
+	SUITE_PROBLEM_MAX = 128,
 };
 
 struct child {
@@ -52,6 +53,7 @@ struct suite {
 	char api[SUITE_API_MAX];
 	char management[ADDRESS_TEXT_MAX];
 	char mesh[ADDRESS_TEXT_MAX];
+	char attester[16], attester_problem[SUITE_PROBLEM_MAX]; // "": none
 };
 
 // Start all daemons and serve until they have ended.  Returns the exit
@@ -71,6 +73,9 @@ extern const size_t parent_n_rules;
 
 // ---- handle_ready.c
 ipc_handler handle_ready;
+ipc_handler handle_attester_state;
+// To proxyd, if there is something to tell.
+MUST_CHECK int suite_tell_attester(struct suite *);
 
 // ---- measure.c
 // Look at the machine and the daemons, tell proxyd and gossipd what is new.

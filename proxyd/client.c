@@ -231,3 +231,14 @@ proxyd_verdicts_void_send(struct ipc_peer *peer, const uint8_t *endpoint_id)
 	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
 	return ipc_notify(peer, IPC__TYPE__IPC_VERDICTS_VOID, &msg.base, -1);
 }
+
+int
+proxyd_attester_state_send(
+    struct ipc_peer *peer, const char *name, const char *problem)
+{
+	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
+
+	msg.name = text(name);
+	msg.problem = text(problem);
+	return ipc_notify(peer, IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
+}

@@ -80,6 +80,10 @@ struct proxyd_image {
 MUST_CHECK int proxyd_posture_send(struct ipc_peer *, const struct posture *,
     const struct proxyd_image *images, size_t n_images);
 
+// parent: what vouches for this node, for the status; problem: or NULL.
+MUST_CHECK int proxyd_attester_state_send(
+    struct ipc_peer *, const char *name, const char *problem);
+
 // verifier: verdicts about this node count no more; NULL: about all.
 MUST_CHECK int proxyd_verdicts_void_send(
     struct ipc_peer *, const uint8_t *endpoint_id);

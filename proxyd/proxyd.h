@@ -101,7 +101,8 @@ struct self {
 	size_t n_posture;
 	struct image_shown images[PROCESSES_SHOWN_MAX];
 	size_t n_images;
-	uint32_t announced; // POSTURE_V1_*
+	uint32_t announced;			  // POSTURE_V1_*
+	char attester[16], attester_problem[128]; // "": not told; none
 };
 
 struct client_conn;
@@ -165,8 +166,9 @@ void proxyd_unhold(struct proxyd *, size_t *held);
 extern const struct ipc_rule proxyd_rules[];
 extern const size_t proxyd_n_rules;
 
-ipc_handler handle_stop, handle_processes, handle_posture; // handle_parent.c
-ipc_handler handle_key_changed;				   // handle_cryptod.c
+ipc_handler handle_stop, handle_processes, handle_posture,
+    handle_attester_state;	// handle_parent.c
+ipc_handler handle_key_changed; // handle_cryptod.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
 ipc_handler handle_verdicts_void;	     // verdict.c

@@ -25,6 +25,10 @@ const struct ipc_rule proxyd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
 	    .descriptor = &ipc__posture__descriptor,
 	    .handle = handle_posture },
+	{ IPC__TYPE__IPC_ATTESTER_STATE, .from = FROM(ROLE_PARENT),
+	    .phases = IPC_SERVING, .max_body = 256,
+	    .descriptor = &ipc__attester_state__descriptor,
+	    .handle = handle_attester_state },
 
 	// cryptod
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
