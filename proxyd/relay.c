@@ -421,7 +421,8 @@ relay_error(struct request *req)
 {
 	char body[OPENAI_ERROR_MAX];
 	char message[OPENAI_ERROR_TEXT_MAX];
-	struct openai_error error = { .message = message };
+	struct openai_error error = { .message = message,
+		.is_typed = endpoint_is_anthropic(req->endpoint) };
 
 	// A redirect would name a destination: never followed, never told.
 	error.status = req->status < 400 ? 502 : req->status;
@@ -443,7 +444,9 @@ relay_break(struct request *req, const struct failure *failure)
 	char event[OPENAI_ERROR_MAX];
 	struct openai_error error = { .message = failure->message,
 		.code = failure->code,
-		.status = failure->status };
+		.status = failure->status,
+		.is_typed = endpoint_is_anthropic(req->endpoint) ||
+		    req->endpoint == ENDPOINT_RESPONSES };
 	size_t n;
 
 	if (req->translation != NULL && req->translation->out.emits) {

@@ -269,7 +269,8 @@ request_fail(struct request *req, const struct failure *failure)
 	char body[OPENAI_ERROR_MAX];
 	struct openai_error error = { .message = failure->message,
 		.code = failure->code,
-		.status = failure->status };
+		.status = failure->status,
+		.is_typed = endpoint_is_anthropic(req->endpoint) };
 	size_t len = openai_error_body(&error, body);
 
 	req->failure = *failure;

@@ -29,6 +29,10 @@ static const struct entry entries[] = {
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/v1/responses", "POST", ENDPOINT_RESPONSES,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/messages", "POST", ENDPOINT_MESSAGES,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/messages/count_tokens", "POST", ENDPOINT_COUNT_TOKENS,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/api/status", "GET", ENDPOINT_STATUS, AT(DOOR_MANAGEMENT) },
 	{ "/healthz", "GET", ENDPOINT_HEALTH, AT(DOOR_MANAGEMENT) },
 };
