@@ -7,6 +7,7 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/foreign.mjs tests/system/http.mjs \
 	tests/system/processes.mjs tests/system/capture.py \
 	tests/system/swtpm.mjs tests/system/tpm.test.mjs \
+	tests/system/evidence.test.mjs \
 	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \
 	tests/system/leave.test.mjs tests/system/llama.test.mjs \
 	tests/system/llama.mjs tests/system/backend.test.mjs \
