@@ -72,6 +72,13 @@ MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
 MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);
 
+// parent: a file that the configuration names, in parts; then the command line
+// that uses it.  -E2BIG: it does not fit into a message.
+MUST_CHECK int proxyd_reload_file_send(
+    struct ipc_peer *, const char *path, const char *bytes, size_t n);
+MUST_CHECK int proxyd_reload_send(
+    struct ipc_peer *, char *const arguments[], size_t n);
+
 struct proxyd_image {
 	const char *name;
 	const uint8_t *sha256; // IMAGE_HASH_LEN

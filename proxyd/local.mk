@@ -54,6 +54,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/proxyd.c proxyd/proxyd.h \
 	proxyd/reap.c proxyd/reap.h \
 	proxyd/recent.c proxyd/recent.h \
+	proxyd/reload.c proxyd/reload.h \
 	proxyd/relay.c proxyd/request.c proxyd/request.h \
 	proxyd/request_answer.c \
 	proxyd/request_log.c \

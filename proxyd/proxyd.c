@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxyd/reload.h"
 #include "common/log.h"
 #include "proxyd/client_conn.h"
 #include "proxyd/inbound.h"
@@ -233,6 +234,7 @@ proxyd_free(struct proxyd *d)
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
 	access_done(&d->access);
+	reload_done(d);
 	free_self(&d->self);
 	free(d);
 }

@@ -107,6 +107,7 @@ struct self {
 
 struct client_conn;
 struct inbound;
+struct reload;
 struct request;
 
 struct proxyd {
@@ -116,6 +117,8 @@ struct proxyd {
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
 	struct self self;
 	struct access access;
+	struct reload *reload;		// owned; while one comes
+	struct proxyd_config *reloaded; // owned; what is used of it now
 	struct peers peers;
 	struct backends backends;
 	struct learned learned;
@@ -167,8 +170,9 @@ extern const struct ipc_rule proxyd_rules[];
 extern const size_t proxyd_n_rules;
 
 ipc_handler handle_stop, handle_processes, handle_posture,
-    handle_attester_state;	// handle_parent.c
-ipc_handler handle_key_changed; // handle_cryptod.c
+    handle_attester_state;		       // handle_parent.c
+ipc_handler handle_reload_file, handle_reload; // reload.c
+ipc_handler handle_key_changed;		       // handle_cryptod.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
 ipc_handler handle_verdicts_void;	     // verdict.c
