@@ -64,27 +64,6 @@ level_find(const char *name)
 	return -1;
 }
 
-const char *
-level_limits(enum level level)
-{
-	switch (level) {
-	case LEVEL_SELF_SIGNED:
-		return "Anybody can make such evidence with a key of his own.";
-	case LEVEL_TOFU:
-		return "Whoever answered first is trusted; where its key is "
-		       "kept is not shown.";
-	case LEVEL_PINNED:
-		return "The key is the one you named; where it is kept is not "
-		       "shown.";
-	case LEVEL_HARDWARE:
-		return "The host's operator can still read prompts: the TPM "
-		       "vouches for the machine, not for its software.";
-	case LEVEL_NONE:
-		break;
-	}
-	return "Nothing vouches for this host.";
-}
-
 int
 level_blob_key(const struct blob *blob, uint8_t ret[static TRUST_ID_LEN])
 {
@@ -308,6 +287,7 @@ set_expiry(const struct blob *blob, uint64_t now_ms, struct verdict *v)
 	if (v->level == LEVEL_NONE ||
 	    rfc3339_parse(blob->timestamp.at, blob->timestamp.len, &made) < 0)
 		return;
+	v->made_ms = (uint64_t)made.seconds * 1000 + made.nanoseconds / 1000000;
 	end = (uint64_t)(made.seconds + BLOB_MAX_AGE_SECONDS + 1) * 1000 +
 	    made.nanoseconds / 1000000;
 	if (end < v->expires_ms)

@@ -9,6 +9,7 @@
 
 #include "attestd/blob.h"
 #include "attestd/trust.h"
+#include "common/level_limits.h"
 #include "common/sizes.h"
 
 enum level { // the numbers of Ipc__Level
@@ -29,6 +30,7 @@ struct verdict {
 	enum level level;
 	char reason[LEVEL_REASON_MAX + 1]; // why it is not one higher
 	uint64_t expires_ms;		   // Unix
+	uint64_t made_ms; // Unix: the evidence; 0: it counts for nothing
 };
 
 struct level_question {
@@ -36,6 +38,9 @@ struct level_question {
 	uint8_t inference_key[INFERENCE_KEY_LEN];
 	const uint8_t *blob; // field 38, or NULL
 	size_t blob_len;
+	// Of the connection that is used now, or NULL: evidence v2 counts on
+	// the one that it was given on only.
+	const uint8_t *binding;
 	uint64_t now_ms; // Unix
 };
 
@@ -43,8 +48,6 @@ struct level_question {
 void level_of_blob(
     struct trust_store *, const struct level_question *, struct verdict *ret);
 const char *level_name(enum level);
-// One sentence: what this level does not protect from.
-const char *level_limits(enum level);
 // SHA-256 of the point that a blob's signature was made with.  -EBADMSG.
 MUST_CHECK int level_blob_key(
     const struct blob *, uint8_t ret[static TRUST_ID_LEN]);

@@ -13,6 +13,8 @@ common_libcommon_a_SOURCES = \
 	common/guard.c common/guard.h \
 	common/hex.c common/hex.h common/slice.h \
 	common/landlock.c common/landlock.h \
+	common/level_limits.c common/level_limits.h \
+	common/liveness.c common/liveness.h \
 	common/log.c common/log.h \
 	common/loop.c common/loop.h \
 	common/measure.c common/measure.h \

@@ -66,6 +66,38 @@ cryptod_announce_read(int status, const ProtobufCMessage *msg,
 }
 
 int
+cryptod_liveness_send(struct ipc_peer *peer,
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t hash[static LIVENESS_HASH_LEN], unsigned deadline_ms,
+    ipc_reply_fn *fn, void *arg, uint32_t *ret_id)
+{
+	Ipc__LivenessRequest msg = IPC__LIVENESS_REQUEST__INIT;
+
+	msg.inference_key = bytes(inference_key, INFERENCE_KEY_LEN);
+	msg.ephemeral_key = bytes(ephemeral_key, INFERENCE_KEY_LEN);
+	msg.hash = bytes(hash, LIVENESS_HASH_LEN);
+	return ipc_call(peer, IPC__TYPE__IPC_LIVENESS_REQUEST, &msg.base, -1,
+	    IPC__TYPE__IPC_LIVENESS_REPLY, deadline_ms, fn, arg, ret_id);
+}
+
+int
+cryptod_liveness_read(int status, const ProtobufCMessage *msg,
+    uint8_t ret[static LIVENESS_MAC_LEN])
+{
+	const Ipc__LivenessReply *reply = (const Ipc__LivenessReply *)msg;
+
+	if (status != 0)
+		return status;
+	if (reply->result != IPC__RESULT__RESULT_OK)
+		return -ENOKEY;
+	if (!reply->has_mac || reply->mac.len != LIVENESS_MAC_LEN)
+		return -EBADMSG;
+	memcpy(ret, reply->mac.data, LIVENESS_MAC_LEN);
+	return 0;
+}
+
+int
 cryptod_seal_send(struct ipc_peer *peer,
     const uint8_t recipient_key[static INFERENCE_KEY_LEN], unsigned deadline_ms,
     ipc_reply_fn *fn, void *arg, uint32_t *ret_id)

@@ -14,6 +14,7 @@
 #include "common/announcement.h"
 #include "common/cleanup.h"
 #include "common/ipc.h"
+#include "common/liveness.h"
 #include "common/sizes.h"
 
 enum {
@@ -23,6 +24,7 @@ enum {
 	CRYPTOD_SEAL_REPLY_MAX = 70,
 	CRYPTOD_OPEN_REPLY_MAX = 142,
 	CRYPTOD_KEY_CHANGED_MAX = 0,
+	CRYPTOD_LIVENESS_REPLY_MAX = 36,
 
 	CRYPTOD_CANDIDATES_MAX = 2,
 	CRYPTOD_SIGN_DEADLINE_MS = 2000,
@@ -78,6 +80,16 @@ MUST_CHECK int cryptod_open_send(struct ipc_peer *,
     ipc_reply_fn *fn, void *arg, uint32_t *ret_id);
 MUST_CHECK int cryptod_open_read(
     int status, const ProtobufCMessage *msg, struct cryptod_opened *ret);
+
+// The signer: a MAC that shows a peer that the secret of this inference key is
+// here.  -ENOKEY: it is not, or the peer's ephemeral key is no good.
+MUST_CHECK int cryptod_liveness_send(struct ipc_peer *,
+    const uint8_t inference_key[static INFERENCE_KEY_LEN],
+    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t hash[static LIVENESS_HASH_LEN], unsigned deadline_ms,
+    ipc_reply_fn *fn, void *arg, uint32_t *ret_id);
+MUST_CHECK int cryptod_liveness_read(int status, const ProtobufCMessage *msg,
+    uint8_t ret[static LIVENESS_MAC_LEN]);
 
 // Blocks; peer is the channel without a loop (config.base NULL).  Signs
 // nothing but a TLS 1.3 CertificateVerify; -EPIPE once cryptod is gone.

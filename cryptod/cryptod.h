@@ -72,5 +72,6 @@ ipc_handler handle_sign;
 ipc_handler handle_announce;
 ipc_handler handle_seal;
 ipc_handler handle_open;
+ipc_handler handle_liveness;
 
 #endif

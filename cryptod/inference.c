@@ -224,18 +224,25 @@ add_candidate(struct inference *inf, size_t i, struct inference_opened *opened)
 		    inf->request_keys[i] };
 }
 
+// The timer may be late; a key that is too old is not used.
+static void
+retire_if_old(struct inference *inf, uint64_t now_ms)
+{
+	struct key *previous = previous_key(inf);
+
+	if (previous->is_alive &&
+	    left_of(INFERENCE_PREVIOUS_MS, previous->since_ms, now_ms) == 0)
+		key_retire(previous);
+}
+
 void
 inference_open(struct inference *inf,
     const uint8_t ephemeral_key[static INFERENCE_KEY_LEN], uint64_t now_ms,
     struct inference_opened *ret)
 {
 	struct inference_opened opened = { 0 };
-	struct key *previous = previous_key(inf);
 
-	// The timer may be late; a key that is too old is not used.
-	if (previous->is_alive &&
-	    left_of(INFERENCE_PREVIOUS_MS, previous->since_ms, now_ms) == 0)
-		key_retire(previous);
+	retire_if_old(inf, now_ms);
 	opened.result = check_candidates(inf, ephemeral_key);
 	if (opened.result == IPC__RESULT__RESULT_OK) {
 		add_candidate(inf, inf->current, &opened);
@@ -244,6 +251,37 @@ inference_open(struct inference *inf,
 		inference_wipe(inf);
 	}
 	*ret = opened;
+}
+
+static struct key *
+find_key(struct inference *inf, const uint8_t *public)
+{
+	for (size_t i = 0; i < INFERENCE_KEYS_MAX; i++)
+		if (inf->keys[i].is_alive &&
+		    memcmp(inf->keys[i].public, public, INFERENCE_KEY_LEN) == 0)
+			return &inf->keys[i];
+	return NULL;
+}
+
+int
+inference_prove(struct inference *inf,
+    const uint8_t public[static INFERENCE_KEY_LEN],
+    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t hash[static LIVENESS_HASH_LEN], uint64_t now_ms,
+    uint8_t ret[static LIVENESS_MAC_LEN])
+{
+	struct key *key;
+	int r;
+
+	retire_if_old(inf, now_ms);
+	if ((key = find_key(inf, public)) == NULL)
+		return -ENOKEY;
+	r = derive_shared(key->secret, ephemeral_key, inf->scratch);
+	if (r == 0)
+		liveness_mac(inf->scratch, ephemeral_key, key->public, hash,
+		    inf->request_keys[0], ret);
+	sodium_memzero(inf->scratch, SECRET_SLOT_LEN);
+	return r;
 }
 
 void

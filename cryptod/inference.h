@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/cleanup.h"
+#include "common/liveness.h"
 #include "common/secret.h"
 #include "common/sizes.h"
 #include "proto/ipc.pb-c.h"
@@ -62,5 +63,13 @@ void inference_open(struct inference *,
     const uint8_t ephemeral_key[static INFERENCE_KEY_LEN], uint64_t now_ms,
     struct inference_opened *ret);
 void inference_wipe(struct inference *);
+// Show that the secret of this key of ours is here (common/liveness.h).
+// -ENOKEY: it is not one that may still be used; -EINVAL: the ephemeral key
+// is zero or of small order.
+MUST_CHECK int inference_prove(struct inference *,
+    const uint8_t public[static INFERENCE_KEY_LEN],
+    const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
+    const uint8_t hash[static LIVENESS_HASH_LEN], uint64_t now_ms,
+    uint8_t ret[static LIVENESS_MAC_LEN]);
 
 #endif

@@ -14,7 +14,7 @@ cryptod_libcryptod_a_SOURCES = \
 	cryptod/derive.c cryptod/derive.h \
 	cryptod/ephemeral.c cryptod/ephemeral.h \
 	cryptod/handle_control.c cryptod/handle_identity.c \
-	cryptod/handle_request.c \
+	cryptod/handle_liveness.c cryptod/handle_request.c \
 	cryptod/identity.c cryptod/identity.h \
 	cryptod/inference.c cryptod/inference.h \
 	cryptod/replay.c cryptod/replay.h \
