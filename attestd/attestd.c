@@ -24,6 +24,7 @@ attestd_done(struct attestd *d)
 	signer_done(d);
 	trust_watch_done(d);
 	held_done(&d->held);
+	sessions_free(d->sessions);
 	trust_store_done(&d->trust);
 }
 

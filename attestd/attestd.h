@@ -9,10 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attestd/answers.h"
 #include "attestd/attester.h"
 #include "attestd/blob_make.h"
 #include "attestd/held.h"
 #include "attestd/machine.h"
+#include "attestd/session.h"
 #include "attestd/trust.h"
 #include "common/ipc.h"
 #include "common/landlock.h"
@@ -55,20 +57,21 @@ struct attestd {
 	struct attester *attester; // owned
 	struct machine machine;
 	char blob[BLOB_MADE_MAX];
-	size_t blob_len;       // 0: none
-	uint64_t blob_made_ms; // Unix
-	struct event *refresh; // owned
-	bool is_failing;       // and has said so
-	bool is_state_told;    // to the parent, once
+	size_t blob_len;	 // 0: none
+	uint64_t blob_made_ms;	 // Unix
+	struct event *refresh;	 // owned
+	bool is_failing;	 // and has said so
+	struct answers *answers; // owned; of evidence v2
 	// verifier
 	struct trust_store trust;
 	struct event *trust_event; // owned; its folder changed
 	struct held_table held;	   // evidence v2 of other nodes
+	struct sessions *sessions; // owned; with hosts that are asked
 };
 
 enum {
-	ATTESTD_N_SIGNER_RULES = 4,
-	ATTESTD_N_VERIFIER_RULES = 3,
+	ATTESTD_N_SIGNER_RULES = 7,
+	ATTESTD_N_VERIFIER_RULES = 4,
 	ATTESTD_N_SIGNER_SANDBOX = 21,
 	ATTESTD_N_VERIFIER_SANDBOX = 23,
 };
@@ -97,8 +100,8 @@ MUST_CHECK int signer_init(struct attestd *, const struct attester_config *);
 void signer_done(struct attestd *);
 // Make evidence anew, now: the keys are new.
 void signer_renew(struct attestd *);
-// The clock may have been set: then what was made is from the future, or old.
-void signer_look_at_clock(struct attestd *, uint64_t now_ms);
+// How the attester did; said when that changes.
+void signer_report(struct attestd *, int r);
 
 // ---- trust_watch.c, verifier
 // Before the sandbox, after trust_store_init.

@@ -8,8 +8,9 @@
 //		u8 version 2, u8 kind (1 software, 2 tpm2; 3 sev-snp and 4 tdx
 //		are reserved), 2B claims, 2B attestation key, 2B endorsement
 //		key, u8 n and n times 2B certificate, 2B statement, 2B
-//		signature, 2B PCR values, 2B batch, u8 0 (logs, later)
-//	verifier -> host   CREDENTIAL, 650 bytes, only if the key is new to it
+//		signature, 2B PCR values, 2B batch, u8 0 (logs, later);
+//		32 bytes: common/liveness.h over H
+//	verifier -> host   CREDENTIAL, 652 bytes, only if the key is new to it
 //		magic "mshlev2c", 2B in 128 bytes, 2B in 512 bytes
 //	host -> verifier   32 bytes: HMAC-SHA256(secret, "meshllm-act-v2" || H)
 //

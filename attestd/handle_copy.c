@@ -11,8 +11,7 @@
 
 // Evidence v2 if it has shown some, else the blob in the question.
 static void
-choose(struct attestd *d, const struct level_question *q,
-    struct evidence_file *ret)
+choose(struct attestd *d, struct level_question *q, struct evidence_file *ret)
 {
 	const struct held *held = held_find(&d->held, q->node);
 	struct verdict verdict;
@@ -23,6 +22,8 @@ choose(struct attestd *d, const struct level_question *q,
 	memcpy(ret->node, q->node, sizeof(ret->node));
 	memcpy(
 	    ret->inference_key, q->inference_key, sizeof(ret->inference_key));
+	// As it was given: whether that connection is still there is not asked.
+	q->binding = held == NULL ? NULL : held->binding;
 	verdict_judge(d, q, &verdict);
 	ret->level = verdict.level;
 	if (held == NULL || held->bytes == NULL)

@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+#include "attestd/client.h"
 #include "attestd/level.h"
 #include "common/log.h"
 
-// By the blob of the old network, and by evidence v2 if it has shown some.
+// By the blob of the old network, and by evidence v2 if it has shown some on
+// this connection.
 void
 verdict_judge(
     struct attestd *d, const struct level_question *q, struct verdict *ret)
@@ -19,6 +21,9 @@ verdict_judge(
 	level_of_blob(&d->trust, q, ret);
 	if (held == NULL)
 		return;
+	if (q->binding == NULL ||
+	    memcmp(q->binding, held->binding, sizeof(held->binding)) != 0)
+		held = NULL;
 	level_of_held(&d->trust, held, q->inference_key, q->now_ms, &second);
 	level_take_better(ret, &second);
 }
@@ -38,7 +43,9 @@ handle_verdict(
 
 	if (request->endpoint_id.len != ENDPOINT_ID_LEN ||
 	    request->inference_key.len != INFERENCE_KEY_LEN ||
-	    (request->has_evidence && request->evidence.len > EVIDENCE_MAX))
+	    (request->has_evidence && request->evidence.len > EVIDENCE_MAX) ||
+	    (request->has_binding &&
+		request->binding.len != ATTESTD_BINDING_LEN))
 		return -EPROTO;
 	memcpy(question.node, request->endpoint_id.data, ENDPOINT_ID_LEN);
 	memcpy(question.inference_key, request->inference_key.data,
@@ -47,6 +54,7 @@ handle_verdict(
 		question.blob = request->evidence.data;
 		question.blob_len = request->evidence.len;
 	}
+	question.binding = request->has_binding ? request->binding.data : NULL;
 	trust_look(d);
 	verdict_judge(d, &question, &verdict);
 	LOG(LOG_DEBUG, "verdict", F("peer", log_peer(question.node)),
@@ -55,6 +63,8 @@ handle_verdict(
 	reply.level = (Ipc__Level)verdict.level;
 	reply.reason = verdict.reason;
 	reply.expires_ms = verdict.expires_ms;
+	reply.has_made_ms = verdict.made_ms != 0;
+	reply.made_ms = verdict.made_ms;
 	return ipc_reply(
 	    peer, frame, IPC__TYPE__IPC_VERDICT_REPLY, &reply.base);
 }

@@ -127,6 +127,7 @@ level_of_held(struct trust_store *store, struct held *h,
 	level_of_key(store, h->node, h->result.key, now_ms, ret);
 	if (ret->level == LEVEL_NONE)
 		return;
+	ret->made_ms = h->result.claims.made_ms;
 	// Not longer than the evidence itself is good for.
 	ret->expires_ms = least(ret->expires_ms,
 	    least(h->result.claims.made_ms, h->judged_ms) + EVIDENCE_AGE_MS);

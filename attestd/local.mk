@@ -10,12 +10,14 @@ ATTESTD_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLA
 	$(SECCOMP_CFLAGS)
 noinst_LIBRARIES += attestd/libattestd.a
 attestd_libattestd_a_SOURCES = \
+	attestd/answers.c attestd/answers.h \
 	attestd/attestd.c attestd/attestd.h \
 	attestd/examiner.c attestd/examiner.h \
 	attestd/handle_control.c attestd/handle_copy.c \
 	attestd/handle_evidence.c \
 	attestd/handle_verdict.c \
-	attestd/roles.c attestd/rules.c attestd/sandbox.c attestd/signer.c \
+	attestd/roles.c attestd/rules.c attestd/sandbox.c \
+	attestd/session.c attestd/session.h attestd/signer.c \
 	attestd/trust_watch.c
 attestd_libattestd_a_CFLAGS = $(ATTESTD_CFLAGS)
 

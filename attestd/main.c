@@ -2,6 +2,7 @@
 // the examiner (examiner.c).  The steps of the start stand here in their
 // order; no byte of another process is read before the last one.
 #include <openssl/crypto.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ static const struct option options[] = {
 // clang-format on
 
 static const struct process_limits limits = {
-	.descriptors = 32,
+	.descriptors = 320, // one for each peer that asks or is asked
 	.data_bytes = 32 * 1024 * 1024,
 };
 
@@ -84,7 +85,8 @@ examiner_options_of(const struct settings *s)
 static void
 init_libraries(void)
 {
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
+	if (sodium_init() < 0 ||
+	    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1 ||
 	    setenv("TSS2_LOG", "all+NONE", 1) == -1)
 		fatal("libraries", -ENOMEM);
 }
@@ -146,6 +148,8 @@ init_role(struct attestd *d, const struct settings *s,
 	if (d->role->self == ROLE_VERIFIER) {
 		ret_path->path = s->state_dir;
 		ret_policy->n_paths = s->state_dir == NULL ? 0 : 1;
+		if ((r = sessions_new(&d->sessions)) < 0)
+			return r;
 		r = trust_store_init(&d->trust, s->state_dir);
 		return r < 0 ? r : trust_watch_init(d, s->state_dir);
 	}

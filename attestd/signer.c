@@ -5,11 +5,8 @@
 #include "attestd/attestd.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/log.h"
-
-enum { LATE_MS = 60 * 1000 }; // a timer may be so late
 
 static void
 schedule(struct attestd *d, unsigned ms)
@@ -23,37 +20,11 @@ schedule(struct attestd *d, unsigned ms)
 		    F("error", log_error(-ENOMEM)));
 }
 
-// For the status of the node.
-static void
-tell_state(const struct attestd *d, const char *problem)
-{
-	static const char *const names[] = {
-		[ATTESTER_NONE] = "none",
-		[ATTESTER_SOFTWARE] = "software",
-		[ATTESTER_TPM2] = "tpm2",
-	};
-	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
-	int r = -EPIPE;
-
-	msg.name = (char *)(uintptr_t)names[attester_kind_of(d->attester)];
-	msg.problem = (char *)(uintptr_t)problem;
-	if (d->peers[ROLE_PARENT] != NULL)
-		r = ipc_notify(d->peers[ROLE_PARENT],
-		    IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
-	if (r < 0)
-		LOG(LOG_WARNING, "state-not-told", F("error", log_error(r)));
-}
-
-static void
-report(struct attestd *d, int r)
+void
+signer_report(struct attestd *d, int r)
 {
 	const char *problem = attester_problem(d->attester);
 
-	if (problem == NULL && r < 0)
-		problem = strerrordesc_np(-r);
-	if (!d->is_state_told || (r < 0) != d->is_failing)
-		tell_state(d, r < 0 ? problem : NULL);
-	d->is_state_told = true;
 	if (r == 0 && d->is_failing)
 		LOG(LOG_INFO, "attester-recovered");
 	if (r < 0 && !d->is_failing)
@@ -77,7 +48,7 @@ on_refresh(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	r = blob_make(d->attester, &claims, blob, &len);
-	report(d, r);
+	signer_report(d, r);
 	if (r == 0) {
 		memcpy(d->blob, blob, len);
 		d->blob_len = len;
@@ -87,33 +58,17 @@ on_refresh(evutil_socket_t fd, short what, void *arg)
 	schedule(d, r == 0 ? ATTESTD_REFRESH_MS : ATTESTD_RETRY_MS);
 }
 
-// While we wait for a TPM: does the parent want us to stop?
-static bool
-is_stop_waiting(int fd)
-{
-	struct ipc_header header = { 0 };
-	struct iovec part = { &header, sizeof(header) };
-	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
-
-	return recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT) >=
-	    (ssize_t)sizeof(header) &&
-	    header.type == IPC__TYPE__IPC_STOP;
-}
-
 int
-signer_init(struct attestd *d, const struct attester_config *from)
+signer_init(struct attestd *d, const struct attester_config *config)
 {
-	struct attester_config copy = *from, *config = &copy;
 	int r;
-
-	copy.interrupt_fd = PROCESS_PARENT_FD;
-	copy.is_interrupted = is_stop_waiting;
 
 	machine_read("", &d->machine);
 	d->refresh = evtimer_new(d->base, on_refresh, d);
 	if (d->refresh == NULL)
 		return -ENOMEM;
-	if ((r = attester_new(config, &d->attester)) < 0)
+	if ((r = attester_new(config, &d->attester)) < 0 ||
+	    (r = answers_new(d, &d->answers)) < 0)
 		return r;
 	if (config->kind == ATTESTER_SOFTWARE)
 		LOG(LOG_WARNING, "software-attester",
@@ -128,6 +83,8 @@ signer_done(struct attestd *d)
 	if (d->refresh != NULL)
 		event_free(d->refresh);
 	attester_free(d->attester);
+	answers_free(d->answers);
+	d->answers = NULL;
 	d->refresh = NULL;
 	d->attester = NULL;
 }
@@ -137,20 +94,7 @@ signer_renew(struct attestd *d)
 {
 	// What was made vouches for the keys before.
 	d->blob_len = 0;
-	if (d->attester == NULL)
-		return;
-	if (attester_kind_of(d->attester) == ATTESTER_NONE)
-		report(d, 0);
-	else
+	if (d->attester != NULL &&
+	    attester_kind_of(d->attester) != ATTESTER_NONE)
 		schedule(d, 0);
-}
-
-void
-signer_look_at_clock(struct attestd *d, uint64_t now_ms)
-{
-	if (d->blob_len == 0 || d->is_failing ||
-	    (now_ms >= d->blob_made_ms &&
-		now_ms - d->blob_made_ms < ATTESTD_REFRESH_MS + LATE_MS))
-		return;
-	schedule(d, 0);
 }
