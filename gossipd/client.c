@@ -18,6 +18,39 @@ gossipd_tunnel_send(struct ipc_peer *peer,
 	    IPC__TYPE__IPC_TUNNEL_REPLY, deadline_ms, fn, arg, ret_id);
 }
 
+int
+gossipd_evidence_stream_send(struct ipc_peer *peer,
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd,
+    unsigned deadline_ms, ipc_reply_fn *fn, void *arg, uint32_t *ret_id)
+{
+	Ipc__EvidenceStreamRequest msg = IPC__EVIDENCE_STREAM_REQUEST__INIT;
+
+	msg.endpoint_id.data = (uint8_t *)(uintptr_t)endpoint_id;
+	msg.endpoint_id.len = ENDPOINT_ID_LEN;
+	return ipc_call(peer, IPC__TYPE__IPC_EVIDENCE_STREAM_REQUEST, &msg.base,
+	    fd, IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY, deadline_ms, fn, arg,
+	    ret_id);
+}
+
+int
+gossipd_evidence_stream_read(int status, const ProtobufCMessage *msg,
+    Ipc__Result *ret_result, const uint8_t **ret_binding)
+{
+	const Ipc__EvidenceStreamReply *reply =
+	    (const Ipc__EvidenceStreamReply *)msg;
+	bool ok;
+
+	if (status != 0)
+		return status;
+	ok = reply->result == IPC__RESULT__RESULT_OK;
+	if (ok != (reply->has_binding != 0) ||
+	    (ok && reply->binding.len != GOSSIPD_BINDING_LEN))
+		return -EBADMSG;
+	*ret_result = reply->result;
+	*ret_binding = ok ? reply->binding.data : NULL;
+	return 0;
+}
+
 static int
 send_part(struct ipc_peer *peer, const struct gossipd_model *models, size_t n,
     bool final)

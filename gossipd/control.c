@@ -64,9 +64,8 @@ control_new(struct link *link, enum gstream_kind kind,
 	return 0;
 }
 
-// A peer that does nothing but offend must not fill the log.
-static void
-log_refusal(struct link *link, uint8_t type, const char *reason)
+void
+control_log_refusal(struct link *link, uint8_t type, const char *reason)
 {
 	uint64_t now = clock_mono_ms();
 
@@ -89,7 +88,7 @@ control_refuse(struct control *c, const char *reason)
 {
 	struct quic_stream *stream = c->base.stream;
 
-	log_refusal(c->base.link, c->type, reason);
+	control_log_refusal(c->base.link, c->type, reason);
 	control_free(c);
 	if (stream != NULL)
 		quic_stream_abort(stream);
@@ -224,19 +223,23 @@ needs_admission(uint8_t type)
 	return type != GOSSIP_FRAME_EXCHANGE && type != GOSSIP_FRAME_ROUTES;
 }
 
+typedef int accept_fn(struct link *, struct quic_stream *, const uint8_t *first,
+    size_t len, bool fin);
+
 static void
-become_tunnel(struct control *c, const uint8_t *data, size_t len, bool fin)
+hand_over(struct control *c, accept_fn *accept, const uint8_t *data, size_t len,
+    bool fin)
 {
 	struct link *link = c->base.link;
 	struct quic_stream *stream = c->base.stream;
 	int r;
 
-	r = tunnel_accept(link, stream, data, len, fin);
+	r = accept(link, stream, data, len, fin);
 	if (r < 0) {
 		control_give_up(c, strerrorname_np(-r));
 		return;
 	}
-	c->base.stream = NULL; // the tunnel's now
+	c->base.stream = NULL; // no longer ours
 	control_free(c);
 }
 
@@ -254,7 +257,11 @@ control_typed(struct control *c, const uint8_t *data, size_t len, bool fin)
 	}
 	switch (c->type) {
 	case 0x04:
-		become_tunnel(c, data + 1, len - 1, fin);
+		hand_over(c, tunnel_accept, data + 1, len - 1, fin);
+		return;
+	case EVIDENCE_STREAM_TYPE:
+		quic_stream_consumed(c->base.stream, len - 1);
+		hand_over(c, evidence_accept, data + 1, len - 1, fin);
 		return;
 	case GOSSIP_FRAME_EXCHANGE:
 	case GOSSIP_FRAME_TUNNEL_MAP:
@@ -355,6 +362,10 @@ control_expire(struct gossipd *d, uint64_t now_ms)
 	    g->deadline_ms <= now_ms) {
 		struct quic_stream *stream = g->stream;
 
+		if (g->kind == GSTREAM_EVIDENCE) {
+			evidence_expired(g);
+			continue;
+		}
 		if (g->kind != GSTREAM_PROBE) {
 			control_give_up((struct control *)g, "timeout");
 			continue;

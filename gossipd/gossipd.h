@@ -32,7 +32,12 @@ enum {
 	// That one peer may have open to us; of the 1024 streams that QUIC
 	// grants it some are left for gossip.
 	TUNNELS_PER_PEER_MAX = 1008,
-	CONTROL_PER_PEER_MAX = 32,	      // its control streams at once
+	// A type that the existing network does not use.
+	EVIDENCE_STREAM_TYPE = 0xe2,
+	TUNNEL_STREAM_TYPE = 0x04,
+	EVIDENCE_STREAMS_MAX = 256, // questions of all peers at once
+	EVIDENCE_PER_PEER_MAX = 4,  // all but one are told that we are busy
+	CONTROL_PER_PEER_MAX = 32,  // its control streams at once
 	CONTROL_BYTES_MAX = 64 * 1024 * 1024, // of all frames being read
 	CONTROL_DEADLINE_MS = 15 * 1000, // for a type byte, a frame, an answer
 	REFUSALS_LOGGED = 20, // of one peer per minute; the rest is counted
@@ -61,6 +66,7 @@ enum gstream_kind {
 	GSTREAM_NOTICE,	  // ours, nothing comes back
 	GSTREAM_PROBE,	  // ours, its end proves life
 	GSTREAM_TUNNEL,
+	GSTREAM_EVIDENCE, // inbound, a question for evidence v2
 };
 
 struct link;
@@ -89,6 +95,7 @@ struct control {
 struct pending_tunnel {
 	TAILQ_ENTRY(pending_tunnel) entry;
 	int fd;		     // owned
+	bool is_evidence;    // our question for evidence v2
 	uint32_t request_id; // of proxyd
 	uint64_t deadline_ms;
 };
@@ -105,7 +112,9 @@ struct link {
 	uint64_t greeted_at_ms; // monotonic: when that will be; 0: not yet
 	unsigned n_tunnels; // in both directions, inbound ones counted below
 	unsigned n_tunnels_in, n_control;
-	unsigned n_refused; // streams, since refused_since_ms
+	unsigned n_evidence;	    // inbound
+	uint64_t evidence_until_ms; // monotonic: its questions are used up to
+	unsigned n_refused;	    // streams, since refused_since_ms
 	uint64_t refused_since_ms;
 	TAILQ_HEAD(, pending_tunnel) pending;
 	unsigned n_pending;
@@ -133,6 +142,7 @@ struct gossipd {
 	uint8_t *evidence; // owned; field 38, from the signer, opaque; or NULL
 	size_t evidence_len;
 	uint64_t evidence_ms; // when it was asked for last
+	unsigned n_evidence;  // questions of peers
 	uint64_t started_ms;
 
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
@@ -182,9 +192,13 @@ extern const struct landlock_policy gossipd_landlock;
 
 // ---- handle_node.c: cryptod, proxyd, signer, parent
 ipc_handler handle_posture, handle_key_changed, handle_tunnel_request,
-    handle_self_update, handle_self_models, handle_stop;
+    handle_evidence_stream_request, handle_self_update, handle_self_models,
+    handle_stop;
 // result: an Ipc__Result
 void gossipd_tunnel_reply(struct gossipd *, uint32_t request_id, int result);
+// conn: that the stream is on; not looked at unless RESULT_OK.
+void gossipd_evidence_stream_reply(
+    struct gossipd *, uint32_t request_id, int result, struct quic_conn *conn);
 MUST_CHECK int gossipd_refresh_keys(struct gossipd *);
 // Ask the signer, if it is time.
 void gossipd_refresh_evidence(struct gossipd *, uint64_t now_ms);
@@ -219,6 +233,7 @@ MUST_CHECK int mesh_dial(struct gossipd *, const uint8_t *id,
 MUST_CHECK int mesh_get_link(
     struct gossipd *, const uint8_t *id, struct link **ret);
 void mesh_drop_link_if_unused(struct link *);
+bool mesh_is_our_dialect(struct gossipd *, const uint8_t *id);
 
 // ---- control.c: frames on streams
 void control_opened(struct link *, struct quic_stream *);
@@ -232,15 +247,25 @@ MUST_CHECK int control_probe(struct link *, unsigned deadline_ms);
 void control_answer(struct quic_stream *, const uint8_t *frame, size_t len);
 void control_expire(struct gossipd *, uint64_t now_ms);
 void gstream_set_deadline(struct gstream *, uint64_t at_ms);
+// A peer that does nothing but offend must not fill the log.
+void control_log_refusal(struct link *, uint8_t type, const char *reason);
 
 // ---- tunnel.c: a stream and a descriptor
-MUST_CHECK int tunnel_open(struct link *, int fd);
+// type: of the stream, 0x04 or EVIDENCE_STREAM_TYPE.
+MUST_CHECK int tunnel_open(struct link *, uint8_t type, int fd);
 MUST_CHECK int tunnel_accept(struct link *, struct quic_stream *,
     const uint8_t *first, size_t len, bool fin);
 void tunnel_data(struct gstream *, const uint8_t *data, size_t len, bool fin);
 void tunnel_writable(struct gstream *);
 void tunnel_aborted(struct gstream *);
 void tunnel_closed(struct gstream *);
+
+// ---- evidence.c: questions for our evidence v2
+MUST_CHECK int evidence_accept(struct link *, struct quic_stream *,
+    const uint8_t *first, size_t len, bool fin);
+void evidence_data(struct gstream *, const uint8_t *data, size_t len, bool fin);
+void evidence_closed(struct gstream *);
+void evidence_expired(struct gstream *);
 
 // ---- publish.c: what proxyd learns
 void publish_mark(struct gossipd *, const uint8_t *id);

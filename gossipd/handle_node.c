@@ -57,9 +57,39 @@ gossipd_tunnel_reply(struct gossipd *d, uint32_t request_id, int result)
 		LOG(LOG_WARNING, "reply-lost", F("error", log_error(r)));
 }
 
+void
+gossipd_evidence_stream_reply(
+    struct gossipd *d, uint32_t request_id, int result, struct quic_conn *conn)
+{
+	Ipc__EvidenceStreamReply reply = IPC__EVIDENCE_STREAM_REPLY__INIT;
+	uint8_t binding[32];
+	int r;
+
+	if (d->proxyd == NULL)
+		return;
+	reply.result = (Ipc__Result)result;
+	if (result == IPC__RESULT__RESULT_OK) {
+		reply.has_binding = quic_conn_exporter(conn, binding) == 0;
+		reply.binding = (ProtobufCBinaryData){ 32, binding };
+		if (!reply.has_binding)
+			reply.result = IPC__RESULT__RESULT_UNREACHABLE;
+	}
+	r = ipc_reply_to(d->proxyd, request_id,
+	    IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY, &reply.base);
+	if (r < 0)
+		LOG(LOG_WARNING, "reply-lost", F("error", log_error(r)));
+}
+
+// What proxyd wants a stream for.
+struct wish {
+	const uint8_t *id;
+	uint8_t type; // of the stream
+	uint32_t request_id;
+};
+
 // Keep the tunnel until a connection is up and has gossiped.
 static int
-tunnel_wait(struct link *link, uint32_t request_id, int *fd)
+tunnel_wait(struct link *link, const struct wish *wish, int *fd)
 {
 	struct pending_tunnel *p;
 
@@ -68,7 +98,8 @@ tunnel_wait(struct link *link, uint32_t request_id, int *fd)
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		return IPC__RESULT__RESULT_REFUSED;
 	p->fd = take_fd(fd);
-	p->request_id = request_id;
+	p->is_evidence = wish->type == EVIDENCE_STREAM_TYPE;
+	p->request_id = wish->request_id;
 	p->deadline_ms = clock_mono_ms() + DIAL_DEADLINE_MS;
 	TAILQ_INSERT_TAIL(&link->pending, p, entry);
 	link->n_pending++;
@@ -77,8 +108,9 @@ tunnel_wait(struct link *link, uint32_t request_id, int *fd)
 
 // A result for proxyd, or -1 when it will be told later.
 static int
-tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
+tunnel_to(struct gossipd *d, const struct wish *wish, int *fd)
 {
+	const uint8_t *id = wish->id;
 	struct gossip_peer peer;
 	struct link *link;
 	int r;
@@ -87,9 +119,15 @@ tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
 		return IPC__RESULT__RESULT_UNREACHABLE; // still starting
 	if (!gossip_find_peer(d->gossip, id, &peer))
 		return IPC__RESULT__RESULT_NO_PEER;
+	// Others would take the type for an error.  Whose is not known yet is
+	// looked at again when the connection is up.
+	if (wish->type == EVIDENCE_STREAM_TYPE &&
+	    peer.dialect != GOSSIP_DIALECT_MESHLLM &&
+	    peer.dialect != GOSSIP_DIALECT_UNKNOWN)
+		return IPC__RESULT__RESULT_REFUSED;
 	link = mesh_find_link(d, id);
 	if (link != NULL && link->conn != NULL && link->greeted) {
-		r = tunnel_open(link, take_fd(fd));
+		r = tunnel_open(link, wish->type, take_fd(fd));
 		if (r == 0)
 			return IPC__RESULT__RESULT_OK;
 		if (r != -EAGAIN)
@@ -103,7 +141,7 @@ tunnel_to(struct gossipd *d, const uint8_t *id, uint32_t request_id, int *fd)
 		return IPC__RESULT__RESULT_UNREACHABLE;
 	if (mesh_get_link(d, id, &link) < 0)
 		return IPC__RESULT__RESULT_REFUSED;
-	return tunnel_wait(link, request_id, fd);
+	return tunnel_wait(link, wish, fd);
 }
 
 int
@@ -112,15 +150,41 @@ handle_tunnel_request(
 {
 	const Ipc__TunnelRequest *req = (const Ipc__TunnelRequest *)msg;
 	struct gossipd *d = daemon_of(peer);
-	uint32_t request_id = frame->header.request_id;
+	struct wish wish = { req->endpoint_id.data, TUNNEL_STREAM_TYPE,
+		frame->header.request_id };
 	AUTO_FD fd = take_fd(&frame->fd);
 	int result;
 
 	if (req->endpoint_id.len != ENDPOINT_ID_LEN)
 		return -EBADMSG;
-	result = tunnel_to(d, req->endpoint_id.data, request_id, &fd);
+	result = tunnel_to(d, &wish, &fd);
 	if (result >= 0)
-		gossipd_tunnel_reply(d, request_id, result);
+		gossipd_tunnel_reply(d, wish.request_id, result);
+	mesh_run_actions(d);
+	return 0;
+}
+
+int
+handle_evidence_stream_request(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__EvidenceStreamRequest *req =
+	    (const Ipc__EvidenceStreamRequest *)msg;
+	struct gossipd *d = daemon_of(peer);
+	struct wish wish = { req->endpoint_id.data, EVIDENCE_STREAM_TYPE,
+		frame->header.request_id };
+	AUTO_FD fd = take_fd(&frame->fd);
+	struct link *link;
+	int result;
+
+	if (req->endpoint_id.len != ENDPOINT_ID_LEN)
+		return -EBADMSG;
+	result = tunnel_to(d, &wish, &fd);
+	link = result == IPC__RESULT__RESULT_OK ? mesh_find_link(d, wish.id)
+						: NULL;
+	if (result >= 0)
+		gossipd_evidence_stream_reply(d, wish.request_id, result,
+		    link == NULL ? NULL : link->conn);
 	mesh_run_actions(d);
 	return 0;
 }

@@ -46,7 +46,8 @@ noinst_LIBRARIES += gossipd/libgossipd.a
 GOSSIPD_CFLAGS = $(JANSSON_CFLAGS) $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(SODIUM_CFLAGS)
 gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/gossipd.c \
-	gossipd/control.c gossipd/handle_node.c gossipd/mesh.c \
+	gossipd/control.c gossipd/evidence.c gossipd/handle_node.c \
+	gossipd/mesh.c \
 	gossipd/publish.c gossipd/rules.c gossipd/sandbox.c gossipd/state.c gossipd/tunnel.c
 gossipd_libgossipd_a_CFLAGS = $(GOSSIPD_CFLAGS)
 meshllm_gossipd_SOURCES = gossipd/main.c

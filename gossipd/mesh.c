@@ -39,7 +39,7 @@ mesh_drop_link_if_unused(struct link *link)
 {
 	if (link->n_conns != 0 || link->dialing != NULL ||
 	    link->n_pending != 0 || link->n_control != 0 ||
-	    link->n_tunnels != 0)
+	    link->n_tunnels != 0 || link->n_evidence != 0)
 		return;
 	HASH_DEL(link->daemon->links, link);
 	free(link);
@@ -52,7 +52,11 @@ pending_finish(struct link *link, struct pending_tunnel *p, int result)
 
 	TAILQ_REMOVE(&link->pending, p, entry);
 	link->n_pending--;
-	gossipd_tunnel_reply(d, p->request_id, result);
+	if (p->is_evidence)
+		gossipd_evidence_stream_reply(
+		    d, p->request_id, result, link->conn);
+	else
+		gossipd_tunnel_reply(d, p->request_id, result);
 	close_fd(&p->fd);
 	free(p);
 }
@@ -73,15 +77,22 @@ pending_start(struct link *link)
 	int r;
 
 	while ((p = TAILQ_FIRST(&link->pending)) != NULL) {
-		r = tunnel_open(link, take_fd(&p->fd));
+		if (p->is_evidence &&
+		    !mesh_is_our_dialect(link->daemon, link->id)) {
+			pending_finish(link, p, IPC__RESULT__RESULT_REFUSED);
+			continue;
+		}
+		r = tunnel_open(link,
+		    p->is_evidence ? EVIDENCE_STREAM_TYPE : TUNNEL_STREAM_TYPE,
+		    take_fd(&p->fd));
 		pending_finish(link, p,
 		    r == 0 ? IPC__RESULT__RESULT_OK
 			   : IPC__RESULT__RESULT_UNREACHABLE);
 	}
 }
 
-static bool
-is_our_dialect(struct gossipd *d, const uint8_t *id)
+bool
+mesh_is_our_dialect(struct gossipd *d, const uint8_t *id)
 {
 	struct gossip_peer peer;
 
@@ -100,7 +111,7 @@ mesh_link_greeted(struct link *link)
 	if (link->greeted || link->greeted_at_ms != 0)
 		return;
 	link->greeted_at_ms = clock_mono_ms();
-	if (is_our_dialect(d, link->id)) {
+	if (mesh_is_our_dialect(d, link->id)) {
 		mesh_start_pending(d, link->greeted_at_ms);
 		return;
 	}
@@ -284,7 +295,10 @@ on_stream_data(void *arg, struct quic_stream *stream, const uint8_t *data,
 		quic_stream_consumed(stream, len); // being closed
 	else if (g->kind == GSTREAM_TUNNEL)
 		tunnel_data(g, data, len, fin);
-	else
+	else if (g->kind == GSTREAM_EVIDENCE) {
+		quic_stream_consumed(stream, len);
+		evidence_data(g, data, len, fin);
+	} else
 		control_data(g, data, len, fin);
 }
 
@@ -319,6 +333,8 @@ on_stream_closed(void *arg, struct quic_stream *stream)
 	quic_stream_set_data(stream, NULL);
 	if (g->kind == GSTREAM_TUNNEL)
 		tunnel_closed(g);
+	else if (g->kind == GSTREAM_EVIDENCE)
+		evidence_closed(g);
 	else
 		control_closed(g);
 }

@@ -65,7 +65,8 @@ wall_time_of(uint64_t mono_ms)
 
 static void
 fill_connection(struct gossipd *d, const struct gossip_peer *peer,
-    struct proxyd_peer_update *ret, char address[static ADDRESS_TEXT_MAX])
+    struct proxyd_peer_update *ret, char address[static ADDRESS_TEXT_MAX],
+    uint8_t binding[static 32])
 {
 	struct link *link = mesh_find_link(d, peer->id);
 	struct address remote;
@@ -73,6 +74,8 @@ fill_connection(struct gossipd *d, const struct gossip_peer *peer,
 	if (link != NULL && link->conn != NULL) {
 		ret->connected = true;
 		ret->rtt_us = quic_conn_rtt_us(link->conn);
+		if (quic_conn_exporter(link->conn, binding) == 0)
+			ret->binding = binding;
 		quic_conn_remote(link->conn, &remote);
 		ret->address = state_address_text(&remote, address);
 	} else if (peer->n_addrs != 0) {
@@ -85,6 +88,7 @@ publish_peer(struct gossipd *d, const uint8_t *id)
 {
 	struct proxyd_model models[PEER_MODELS_MAX];
 	char address[ADDRESS_TEXT_MAX];
+	uint8_t binding[32];
 	struct proxyd_peer_update update = { .endpoint_id = id };
 	struct gossip_peer peer;
 
@@ -107,7 +111,7 @@ publish_peer(struct gossipd *d, const uint8_t *id)
 		models[i] = (struct proxyd_model){ peer.models[i].name,
 			peer.models[i].context_length };
 	update.models = models;
-	fill_connection(d, &peer, &update, address);
+	fill_connection(d, &peer, &update, address, binding);
 	return proxyd_peer_update_send(d->proxyd, &update);
 }
 

@@ -12,7 +12,6 @@
 #include "proxyd/client.h"
 
 enum {
-	TUNNEL_TYPE = 0x04,
 	READS_PER_TURN = 8,
 	GATHER_FROM = 1024, // a full packet, which others follow
 	GATHER_MAX = 64 << 10,
@@ -22,6 +21,7 @@ struct tunnel {
 	struct gstream base;
 	int fd; // owned
 	bool inbound;
+	uint8_t type;	 // of the stream
 	bool is_unnamed; // by its type: waits for the first bytes
 	bool fin_in;	 // the peer's FIN arrived
 	bool fin_out;	 // proxyd has finished its side
@@ -110,7 +110,7 @@ read_fd(struct tunnel *t)
 		if (p == NULL)
 			return; // until tunnel_writable
 		if (t->is_unnamed) {
-			*p++ = TUNNEL_TYPE;
+			*p++ = t->type;
 			room--;
 		}
 		n = recv(t->fd, p, room, MSG_DONTWAIT);
@@ -345,7 +345,7 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 }
 
 int
-tunnel_open(struct link *link, int fd_taken)
+tunnel_open(struct link *link, uint8_t type, int fd_taken)
 {
 	AUTO_FD fd = fd_taken;
 	struct quic_stream *stream;
@@ -355,11 +355,13 @@ tunnel_open(struct link *link, int fd_taken)
 	if ((r = quic_stream_open(link->conn, &stream)) < 0)
 		return r;
 	r = tunnel_new(link, take_fd(&fd), stream, &t);
-	if (r < 0)
+	if (r < 0) {
 		quic_stream_abort(stream);
-	else
-		t->is_unnamed = true; // a packet for one byte is dear
-	return r;
+		return r;
+	}
+	t->type = type;
+	t->is_unnamed = true; // a packet for one byte is dear
+	return 0;
 }
 
 int

@@ -12,7 +12,6 @@ enum {
 	MODELS_PER_PART = 48,
 	ADDRESSES_MAX = 16,
 	PROCESSES_MAX = 16,
-	FILE_PART = IPC_BODY_MAX - 4096 - 16, // beside a long path
 };
 
 static ProtobufCBinaryData
@@ -139,6 +138,8 @@ proxyd_peer_update_send(
 	    update->evidence != NULL && update->evidence_len <= EVIDENCE_MAX;
 	if (msg.has_evidence)
 		msg.evidence = bytes(update->evidence, update->evidence_len);
+	msg.has_binding = update->binding != NULL;
+	msg.binding = bytes(update->binding, 32);
 	msg.n_models = (uint32_t)n_models;
 	r = ipc_notify(peer, IPC__TYPE__IPC_PEER_UPDATE, &msg.base, -1);
 	return r < 0 ? r : send_models(peer, update, n_models);
@@ -183,38 +184,6 @@ proxyd_processes_send(
 	msg.processes = pointers;
 	msg.n_processes = n;
 	return ipc_notify(peer, IPC__TYPE__IPC_PROCESSES, &msg.base, -1);
-}
-
-int
-proxyd_reload_file_send(
-    struct ipc_peer *peer, const char *path, const char *file, size_t n)
-{
-	size_t at = 0;
-	int r;
-
-	do {
-		Ipc__ReloadFile msg = IPC__RELOAD_FILE__INIT;
-		size_t part = n - at < FILE_PART ? n - at : FILE_PART;
-
-		msg.path = text(path);
-		msg.part = bytes((const uint8_t *)file + at, part);
-		at += part;
-		msg.final = at == n;
-		r = ipc_notify(peer, IPC__TYPE__IPC_RELOAD_FILE, &msg.base, -1);
-	} while (r == 0 && at < n);
-	return r;
-}
-
-int
-proxyd_reload_send(struct ipc_peer *peer, char *const arguments[], size_t n)
-{
-	Ipc__Reload msg = IPC__RELOAD__INIT;
-
-	msg.n_arguments = n;
-	msg.arguments = (char **)(uintptr_t)arguments;
-	if (ipc__reload__get_packed_size(&msg) > IPC_BODY_MAX)
-		return -E2BIG;
-	return ipc_notify(peer, IPC__TYPE__IPC_RELOAD, &msg.base, -1);
 }
 
 static size_t
@@ -263,15 +232,4 @@ proxyd_verdicts_void_send(struct ipc_peer *peer, const uint8_t *endpoint_id)
 	msg.has_endpoint_id = endpoint_id != NULL;
 	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
 	return ipc_notify(peer, IPC__TYPE__IPC_VERDICTS_VOID, &msg.base, -1);
-}
-
-int
-proxyd_attester_state_send(
-    struct ipc_peer *peer, const char *name, const char *problem)
-{
-	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
-
-	msg.name = text(name);
-	msg.problem = text(problem);
-	return ipc_notify(peer, IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
 }

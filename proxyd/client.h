@@ -44,6 +44,7 @@ struct proxyd_peer_update {
 	const uint8_t *owner_id; // 32; looked at when signed
 	const uint8_t *evidence; // field 38, or NULL
 	size_t evidence_len;	 // over EVIDENCE_MAX it is not sent
+	const uint8_t *binding;	 // 32, exporter of its connection, or NULL
 	const struct proxyd_model *models;
 	size_t n_models; // PEER_MODELS_MAX at most are sent
 };
@@ -72,13 +73,6 @@ MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
 MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);
 
-// parent: a file that the configuration names, in parts; then the command line
-// that uses it.  -E2BIG: it does not fit into a message.
-MUST_CHECK int proxyd_reload_file_send(
-    struct ipc_peer *, const char *path, const char *bytes, size_t n);
-MUST_CHECK int proxyd_reload_send(
-    struct ipc_peer *, char *const arguments[], size_t n);
-
 struct proxyd_image {
 	const char *name;
 	const uint8_t *sha256; // IMAGE_HASH_LEN
@@ -86,10 +80,6 @@ struct proxyd_image {
 // parent: what was measured, for the status.
 MUST_CHECK int proxyd_posture_send(struct ipc_peer *, const struct posture *,
     const struct proxyd_image *images, size_t n_images);
-
-// parent: what vouches for this node, for the status; problem: or NULL.
-MUST_CHECK int proxyd_attester_state_send(
-    struct ipc_peer *, const char *name, const char *problem);
 
 // verifier: verdicts about this node count no more; NULL: about all.
 MUST_CHECK int proxyd_verdicts_void_send(

@@ -124,6 +124,13 @@ quic_conn_peer(const struct quic_conn *conn)
 	return conn->id;
 }
 
+int
+quic_conn_exporter(struct quic_conn *conn, uint8_t ret[static 32])
+{
+	memcpy(ret, conn->id, 32);
+	return 0;
+}
+
 bool
 quic_conn_is_outbound(const struct quic_conn *conn)
 {
