@@ -8,6 +8,8 @@
 
 #include "common/cleanup.h"
 #include "proxyd/candidates.h"
+#include "proxyd/evidence.h"
+#include "proxyd/peers.h"
 #include "proxyd/reap.h"
 #include "proxyd/request.h"
 #include "proxyd/sealed_v1.h"
@@ -19,7 +21,6 @@ struct attempt {
 	struct request *req; // borrowed; NULL when it is over
 	struct proxyd *d;    // borrowed
 	struct candidate to;
-	bool is_translated; // it is asked for a chat completion
 	struct upstream up;
 	uint8_t head[REQUEST_HEAD_ROOM]; // of the request
 	size_t head_len;
@@ -34,8 +35,11 @@ struct attempt {
 	// tunnel
 	struct stream tunnel;
 	uint32_t verdict_id, seal_id, tunnel_id; // 0: not waiting
-	bool is_sealed;				 // out and in are in use
-	bool has_unsealed;			 // the body is plaintext again
+	struct evidence_waiter evidence;	 // for the host's
+	bool has_binding;
+	uint8_t binding[PEER_BINDING_LEN]; // that a verdict was asked about
+	bool is_sealed;			   // out and in are in use
+	bool has_unsealed;		   // the body is plaintext again
 	struct sealed_request out;
 	struct sealed_answer in;
 };
@@ -48,10 +52,6 @@ MUST_CHECK int attempt_start(struct request *, const struct candidate *,
 void attempt_stop(struct attempt *);
 // The front takes bytes again.
 void attempt_resume(struct attempt *);
-// Where the body that it sends lies, and the body itself.
-struct buf *attempt_buf(const struct attempt *);
-size_t attempt_body_at(const struct attempt *);
-struct slice attempt_body(const struct attempt *);
 // The stream that the answer comes from.
 struct stream *attempt_stream(struct attempt *);
 

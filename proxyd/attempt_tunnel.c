@@ -3,6 +3,7 @@
 // before (or plain, where policy allows it and the log says so), and what
 // comes back counts only when it opens under the same key.
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -55,7 +56,7 @@ write_sealed(struct attempt *a)
 static void
 write_plain(struct attempt *a)
 {
-	struct slice body = attempt_body(a);
+	struct slice body = request_body_slice(a->req);
 	size_t all = a->head_len + body.len;
 	ssize_t n = 0;
 
@@ -96,10 +97,10 @@ on_writable(struct stream *s, void *arg)
 static void
 put_head_before_body(struct attempt *a)
 {
-	struct buf *b = attempt_buf(a);
+	struct request *req = a->req;
 
-	b->start = attempt_body_at(a) - a->head_len;
-	memcpy(b->base + b->start, a->head, a->head_len);
+	req->body.start = req->body_at - a->head_len;
+	memcpy(req->body.base + req->body.start, a->head, a->head_len);
 }
 
 static void
@@ -117,7 +118,7 @@ on_sealed(
 		r = -EKEYREJECTED;
 	if (r == 0) {
 		put_head_before_body(a);
-		r = sealed_request_init(&a->out, attempt_buf(a),
+		r = sealed_request_init(&a->out, &req->body,
 		    (struct slice){ req->model, strlen(req->model) },
 		    keys.ephemeral_key, keys.request_key);
 	}
@@ -227,15 +228,96 @@ refuse_unattested(struct attempt *a, const char *reason)
 	request_attempt_failed(req, &failure);
 }
 
+static bool
+is_attested(const struct attempt *a, const struct peer *peer)
+{
+	return peer != NULL &&
+	    peer_level_now(peer, a->to.key, clock_unix_ms()) >=
+	    a->d->config->required_level;
+}
+
+static void
+go_or_fail(struct attempt *a)
+{
+	struct failure failure;
+	int r;
+
+	if ((r = go(a)) < 0) {
+		fail_to_go(&failure, r);
+		request_attempt_failed(a->req, &failure);
+	}
+}
+
+enum { WHY_MAX = 2 * PEER_REASON_MAX + 2 };
+
+// Why evidence is not enough: what the verifier says of what there is, and
+// what the host did when it was asked for more.
+static const char *
+why_not(
+    const struct attempt *a, const struct peer *peer, char text[static WHY_MAX])
+{
+	const struct peer_verdict *v;
+	const struct peer_session *s;
+	bool was_asked;
+
+	if (peer == NULL)
+		return "it is gone";
+	v = peer_verdict_now(peer, a->to.key, clock_unix_ms());
+	s = &peer->session;
+	was_asked = s->is_known &&
+	    memcmp(s->inference_key, a->to.key, INFERENCE_KEY_LEN) == 0;
+	if (v == NULL)
+		return was_asked ? s->reason
+				 : "its key or its connection changed "
+				   "meanwhile";
+	if (!was_asked || s->is_judged)
+		return v->reason;
+	if (v->level == IPC__LEVEL__LEVEL_NONE)
+		return s->reason;
+	(void)snprintf(text, WHY_MAX, "%s; %s", v->reason, s->reason);
+	return text;
+}
+
+// The host was asked for evidence v2: is it enough?
+static void
+on_evidence(void *arg)
+{
+	struct attempt *a = arg;
+	const struct peer *peer = peers_find(&a->d->peers, a->to.peer_id);
+	char text[WHY_MAX];
+
+	if (is_attested(a, peer))
+		go_or_fail(a);
+	else
+		refuse_unattested(a, why_not(a, peer, text));
+}
+
+// true: it is being asked.
+static bool
+ask_host(struct attempt *a, const struct peer *peer)
+{
+	uint64_t age;
+
+	if (peer == NULL || peer->dialect != IPC__DIALECT__DIALECT_MESHLLM)
+		return false;
+	// Its last answer was not enough, and it is no older than that.
+	if (evidence_was_asked(peer, a->to.key, &age) &&
+	    age < EVIDENCE_AGAIN_MS)
+		return false;
+	a->evidence.fn = on_evidence;
+	a->evidence.arg = a;
+	return evidence_ask(a->d, peer, &a->evidence) == 0;
+}
+
 static void
 on_verdict(
     void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct attempt *a = arg;
 	struct attestd_verdict verdict;
-	struct failure failure;
 	struct peer *peer = peers_find(&a->d->peers, a->to.peer_id);
 	int r = attestd_verdict_read(status, msg, &verdict);
+	char text[WHY_MAX];
 
 	(void)frame;
 	a->verdict_id = 0;
@@ -244,42 +326,46 @@ on_verdict(
 		return;
 	}
 	if (peer != NULL)
-		verdict_store(peer, a->to.key, &verdict);
-	if (verdict.level < a->d->config->required_level ||
-	    verdict.expires_ms <= clock_unix_ms()) {
-		refuse_unattested(a, verdict.reason);
-		return;
-	}
-	if ((r = go(a)) < 0) {
-		fail_to_go(&failure, r);
-		request_attempt_failed(a->req, &failure);
-	}
+		verdict_store(peer, a->to.key,
+		    a->has_binding ? a->binding : NULL, &verdict);
+	if (is_attested(a, peer))
+		go_or_fail(a);
+	else if (!ask_host(a, peer))
+		refuse_unattested(a, why_not(a, peer, text));
 }
 
+static int
+ask_verdict(struct attempt *a, const struct peer *peer)
+{
+	struct attestd_evidence evidence = { 0 };
+
+	if (a->d->verifier == NULL)
+		return -EPIPE;
+	a->has_binding = peer != NULL && peer->has_binding;
+	if (a->has_binding)
+		memcpy(a->binding, peer->binding, sizeof(a->binding));
+	if (peer != NULL)
+		evidence = (struct attestd_evidence){ peer->evidence,
+			peer->evidence_len };
+	return attestd_verdict_send(a->d->verifier, a->to.peer_id, a->to.key,
+	    &evidence, a->has_binding ? a->binding : NULL, ASK_DEADLINE_MS,
+	    on_verdict, a, &a->verdict_id);
+}
+
+// What is known is enough, or the verifier knows, or the host is asked.
 int
 attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
 {
 	struct proxyd *d = a->d;
-	struct peer *peer = peers_find(&d->peers, a->to.peer_id);
-	struct attestd_evidence evidence = { 0 };
+	const struct peer *peer = peers_find(&d->peers, a->to.peer_id);
 	int r;
 
-	if (!d->config->is_attested_required ||
-	    (peer != NULL &&
-		peer_level_now(peer, a->to.key, clock_unix_ms()) >=
-		    d->config->required_level)) {
+	if (!d->config->is_attested_required || is_attested(a, peer)) {
 		if ((r = go(a)) < 0)
 			fail_to_go(ret_failure, r);
 		return r;
 	}
-	if (peer != NULL)
-		evidence = (struct attestd_evidence){ peer->evidence,
-			peer->evidence_len };
-	r = d->verifier == NULL
-	    ? -EPIPE
-	    : attestd_verdict_send(d->verifier, a->to.peer_id, a->to.key,
-		  &evidence, ASK_DEADLINE_MS, on_verdict, a, &a->verdict_id);
-	if (r == 0)
+	if ((r = ask_verdict(a, peer)) == 0)
 		return 0;
 	candidates_refuse(
 	    &a->req->candidates, a->to.peer_id, "the verifier is not running");
@@ -296,10 +382,6 @@ fail_answer(struct attempt *a, int error)
 	case -EAGAIN:
 		attempt_fail(
 		    a, 503, "host_unavailable", "the host is not ready");
-		break;
-	case -EOPNOTSUPP:
-		attempt_fail(
-		    a, 501, "not_implemented", "the host has no /v1/responses");
 		break;
 	case -EPROTO:
 		attempt_fail(a, 502, "bad_sealed_answer",
@@ -417,6 +499,7 @@ attempt_tunnel_stop(struct attempt *a)
 {
 	struct proxyd *d = a->d;
 
+	evidence_forget(&a->evidence);
 	if (a->verdict_id != 0 && d->verifier != NULL)
 		ipc_cancel(d->verifier, a->verdict_id);
 	if (a->seal_id != 0 && d->cryptod != NULL)
@@ -426,7 +509,7 @@ attempt_tunnel_stop(struct attempt *a)
 	stream_close(&a->tunnel);
 	if (a->is_sealed) {
 		// For another host; useless once the body was given back.
-		if (!a->req->is_ended && buf_len(a->out.body) > 0)
+		if (!a->req->is_ended && buf_len(&a->req->body) > 0)
 			(void)!sealed_request_unseal(&a->out);
 		sealed_request_done(&a->out);
 		sealed_answer_done(&a->in);

@@ -83,8 +83,10 @@ handle_peer_models(
 	if (r < 0)
 		LOG(LOG_WARNING, "peer-update-dropped",
 		    F("error", log_error(r)));
-	if (changed != NULL)
+	if (changed != NULL) {
 		verdict_refresh(d, changed->id);
+		evidence_refresh(d, changed);
+	}
 	return 0;
 }
 

@@ -97,6 +97,8 @@ update_is_sane(const Ipc__PeerUpdate *msg)
 		return false;
 	if (msg->has_owner_id && msg->owner_id.len != OWNER_ID_LEN)
 		return false;
+	if (msg->has_binding && msg->binding.len != PEER_BINDING_LEN)
+		return false;
 	return !msg->has_unsigned_key ||
 	    msg->unsigned_key.len == INFERENCE_KEY_LEN;
 }
@@ -148,6 +150,9 @@ take_fields(struct peer *peer, const Ipc__PeerUpdate *msg)
 	peer->owner = msg->has_owner ? msg->owner : IPC__OWNER__OWNER_NONE;
 	if (msg->has_owner_id)
 		memcpy(peer->owner_id, msg->owner_id.data, OWNER_ID_LEN);
+	peer->has_binding = msg->has_binding != 0;
+	if (peer->has_binding)
+		memcpy(peer->binding, msg->binding.data, PEER_BINDING_LEN);
 	if (msg->has_unsigned_key &&
 	    announcement_key_is_usable(msg->unsigned_key.data)) {
 		peer->has_unsigned = true;
@@ -286,6 +291,7 @@ commit(struct peers *peers, struct peer **ret)
 		if (same_evidence(peer, old))
 			peer->verdict = old->verdict;
 		peer->verdict_asked = old->verdict_asked;
+		peer->session = old->session;
 		peer->in_flight = old->in_flight;
 		free(old->models);
 		free(old->evidence);
@@ -357,6 +363,7 @@ peers_remove(struct peers *peers, const uint8_t *id, uint64_t now_ms)
 	    peer->verdict_asked) {
 		peer->is_present = false;
 		peer->connected = false;
+		peer->has_binding = false;
 		free(peer->models);
 		peer->models = NULL;
 		peer->n_models = 0;
@@ -398,13 +405,32 @@ peer_has_model(const struct peer *peer, const char *model)
 	return false;
 }
 
-Ipc__Level
-peer_level_now(const struct peer *peer, const uint8_t *key, uint64_t now_ms)
+static bool
+is_on_this_connection(const struct peer *peer)
+{
+	const struct peer_verdict *v = &peer->verdict;
+
+	return v->has_binding == peer->has_binding &&
+	    (!v->has_binding ||
+		memcmp(v->binding, peer->binding, PEER_BINDING_LEN) == 0);
+}
+
+const struct peer_verdict *
+peer_verdict_now(const struct peer *peer, const uint8_t *key, uint64_t now_ms)
 {
 	const struct peer_verdict *v = &peer->verdict;
 
 	if (!v->is_known || key == NULL || now_ms >= v->expires_ms ||
-	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) != 0)
-		return IPC__LEVEL__LEVEL_NONE;
-	return v->level;
+	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) != 0 ||
+	    !is_on_this_connection(peer))
+		return NULL;
+	return v;
+}
+
+Ipc__Level
+peer_level_now(const struct peer *peer, const uint8_t *key, uint64_t now_ms)
+{
+	const struct peer_verdict *v = peer_verdict_now(peer, key, now_ms);
+
+	return v == NULL ? IPC__LEVEL__LEVEL_NONE : v->level;
 }

@@ -20,8 +20,9 @@
 
 enum {
 	PEERS_MAX = 4096,
-	PEER_TEXT_MAX = 64, // of a version or an address
-	PEER_REASON_MAX = 160,
+	PEER_TEXT_MAX = 64,    // of a version or an address
+	PEER_REASON_MAX = 257, // as attestd/client.h has it, and a NUL
+	PEER_BINDING_LEN = 32, // RFC 9266
 };
 
 enum peer_key {
@@ -39,8 +40,22 @@ struct peer_model {
 struct peer_verdict {
 	bool is_known;
 	uint8_t inference_key[INFERENCE_KEY_LEN];
+	bool has_binding;
+	uint8_t binding[PEER_BINDING_LEN]; // of the connection it is about
 	Ipc__Level level;
 	uint64_t expires_ms; // Unix
+	uint64_t made_ms;    // Unix: when the evidence was made; 0: none counts
+	char reason[PEER_REASON_MAX];
+};
+
+// How the host did when it was asked for evidence v2 last.
+struct peer_session {
+	bool is_known;
+	bool is_judged; // false: no evidence came, see reason
+	uint8_t inference_key[INFERENCE_KEY_LEN];
+	uint8_t binding[PEER_BINDING_LEN];
+	Ipc__Level level;
+	uint64_t asked_ms; // monotonic
 	char reason[PEER_REASON_MAX];
 };
 
@@ -66,8 +81,11 @@ struct peer {
 	size_t n_models;
 	uint8_t *evidence; // owned; NULL: none
 	size_t evidence_len;
+	bool has_binding;
+	uint8_t binding[PEER_BINDING_LEN]; // of its connection now
 	struct peer_verdict verdict;
 	bool verdict_asked; // the answer is on its way
+	struct peer_session session;
 	unsigned in_flight; // our requests there now
 };
 
@@ -106,7 +124,10 @@ void peers_remove(struct peers *, const uint8_t *id, uint64_t now_ms);
 enum peer_key peer_key_now(
     const struct peer *, uint64_t now_ms, const uint8_t **ret_key);
 bool peer_has_model(const struct peer *, const char *model);
-// LEVEL_NONE unless the verdict is about this key and has not expired.
+// The verdict on this key and this connection if it counts now, or NULL.
+const struct peer_verdict *peer_verdict_now(
+    const struct peer *, const uint8_t *key, uint64_t now_ms);
+// LEVEL_NONE unless that verdict says otherwise.
 Ipc__Level peer_level_now(
     const struct peer *, const uint8_t *key, uint64_t now_ms);
 

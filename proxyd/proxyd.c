@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxyd/reload.h"
 #include "common/log.h"
 #include "proxyd/client_conn.h"
 #include "proxyd/inbound.h"
@@ -165,8 +164,8 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	TAILQ_INIT(&d->inbounds);
 	d->access.hosts = &config->allow_hosts;
 	d->access.origins = &config->allow_origins;
+	TAILQ_INIT(&d->askings);
 	peers_init(&d->peers);
-	learned_init(&d->learned);
 	reaper_init(&d->reaper, base);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);
@@ -227,6 +226,7 @@ proxyd_free(struct proxyd *d)
 	ipc_peer_free(d->cryptod);
 	ipc_peer_free(d->gossipd);
 	ipc_peer_free(d->verifier);
+	evidence_done(d);
 	close_fd(&d->channels.parent_fd);
 	for (size_t i = 0; i < d->channels.n; i++)
 		close_fd(&d->channels.fds[i]);
@@ -234,7 +234,6 @@ proxyd_free(struct proxyd *d)
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
 	access_done(&d->access);
-	reload_done(d);
 	free_self(&d->self);
 	free(d);
 }

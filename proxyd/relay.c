@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "common/hex.h"
+#include "common/level_limits.h"
 #include "proxyd/attempt.h"
 #include "proxyd/request.h"
-#include "proxyd/translation.h"
 
 enum {
 	RELAY_FIELDS_MAX = 24,
 	RELAY_TEXT_MAX = 4096,
-	OWN_FIELDS_MAX = 6,
+	OWN_FIELDS_MAX = 7,
 };
 
 // End-to-end fields that clients of this API use.
@@ -93,18 +93,28 @@ put_upstream(struct fields *f, const struct http_fields *in)
 	}
 }
 
-static const char *
+static Ipc__Level
 level_of(const struct request *req)
 {
 	const struct candidate *to = &req->attempt->to;
-	const struct peer *peer;
+	const struct peer *peer = peers_find(&req->d->peers, to->peer_id);
 
-	if (to->source == SOURCE_LOCAL)
-		return "local";
-	peer = peers_find(&req->d->peers, to->peer_id);
-	if (peer == NULL || to->source == SOURCE_PLAIN)
-		return level_name(IPC__LEVEL__LEVEL_NONE);
-	return level_name(peer_level_now(peer, to->key, clock_unix_ms()));
+	if (peer == NULL || to->source != SOURCE_SEALED)
+		return IPC__LEVEL__LEVEL_NONE;
+	return peer_level_now(peer, to->key, clock_unix_ms());
+}
+
+static void
+put_attestation(struct fields *f, const struct request *req)
+{
+	Ipc__Level level = level_of(req);
+
+	if (req->attempt->to.source == SOURCE_LOCAL) {
+		put(f, "X-Meshllm-Attestation", "local");
+		return;
+	}
+	put(f, "X-Meshllm-Attestation", level_name(level));
+	put(f, "X-Meshllm-Attestation-Limits", level_limits(level));
 }
 
 // What only we say; a peer's opener says it itself.
@@ -135,7 +145,7 @@ put_own(struct fields *f, const struct request *req)
 	}
 	put(f, "X-Meshllm-Host", id == NULL ? "local" : id);
 	put(f, "X-Meshllm-Encrypted", encrypted[to->source]);
-	put(f, "X-Meshllm-Attestation", level_of(req));
+	put_attestation(f, req);
 }
 
 static int
@@ -232,32 +242,6 @@ join_early_head(struct request *req)
 	return r;
 }
 
-// A stream is ours then, and a whole answer is sent when all of it is there.
-static int
-head_of_translated(struct request *req, const struct http_response *response)
-{
-	struct fields f = { .n = 0 };
-	enum http_framing framing =
-	    req->is_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
-	int r = 0;
-
-	req->needs_done = false;
-	if (!req->wants_stream)
-		return translation_begin(req);
-	if (req->has_early_head) {
-		r = join_early_head(req);
-	} else if (!req->answer.is_event_stream) {
-		return -EBADMSG;
-	} else {
-		put_upstream(&f, &response->fields);
-		put_own(&f, req);
-		req->has_source_head = true;
-		req->wants_close |= framing == HTTP_BODY_UNTIL_CLOSE;
-		r = write_head(req, 200, &f, framing, 0);
-	}
-	return r < 0 ? r : translation_begin(req);
-}
-
 int
 relay_head(struct request *req, const struct http_response *response)
 {
@@ -274,8 +258,6 @@ relay_head(struct request *req, const struct http_response *response)
 	    response->framing == HTTP_BODY_UNTIL_CLOSE &&
 	    (req->endpoint == ENDPOINT_CHAT ||
 		req->endpoint == ENDPOINT_COMPLETIONS);
-	if (req->attempt->is_translated)
-		return head_of_translated(req, response);
 	if (req->has_early_head)
 		return join_early_head(req);
 	req->has_source_head = true;
@@ -390,15 +372,13 @@ relay_error_event(struct request *req, const char *body, size_t len)
 	request_broke_off(req, &failure);
 }
 
-void
-relay_json(struct request *req, int status, const char *body, size_t len)
+static void
+relay_whole(struct request *req, int status, const char *body, size_t len)
 {
 	struct fields f = { .n = 0 };
 	int r;
 
 	req->is_collecting_error = false;
-	if (req->translation != NULL)
-		req->translation->is_ended = true;
 	if (req->has_early_head) {
 		relay_error_event(req, body, len);
 		return;
@@ -421,21 +401,20 @@ relay_error(struct request *req)
 {
 	char body[OPENAI_ERROR_MAX];
 	char message[OPENAI_ERROR_TEXT_MAX];
-	struct openai_error error = { .message = message,
-		.is_typed = endpoint_is_anthropic(req->endpoint) };
+	struct openai_error error = { .message = message };
 
 	// A redirect would name a destination: never followed, never told.
 	error.status = req->status < 400 ? 502 : req->status;
 	error.code = code_of(error.status);
 	if (!req->error_overflow && req->status >= 400 &&
 	    is_openai_error(&req->error_body)) {
-		relay_json(req, req->status,
+		relay_whole(req, req->status,
 		    (const char *)buf_data(&req->error_body),
 		    buf_len(&req->error_body));
 		return;
 	}
 	find_message(req, message);
-	relay_json(req, error.status, body, openai_error_body(&error, body));
+	relay_whole(req, error.status, body, openai_error_body(&error, body));
 }
 
 void
@@ -444,15 +423,9 @@ relay_break(struct request *req, const struct failure *failure)
 	char event[OPENAI_ERROR_MAX];
 	struct openai_error error = { .message = failure->message,
 		.code = failure->code,
-		.status = failure->status,
-		.is_typed = endpoint_is_anthropic(req->endpoint) ||
-		    req->endpoint == ENDPOINT_RESPONSES };
+		.status = failure->status };
 	size_t n;
 
-	if (req->translation != NULL && req->translation->out.emits) {
-		translation_break(req, failure->message);
-		return;
-	}
 	// Into a sealed answer no event: the opener sees that it was cut, and
 	// tells its client itself.
 	if (!req->answer.is_event_stream || req->answer.is_sealed)

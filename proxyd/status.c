@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/hex.h"
+#include "common/level_limits.h"
 #include "proxyd/b64.h"
 #include "proxyd/models.h"
 
@@ -52,8 +53,6 @@ put_self(json_t *root, const struct proxyd *d)
 {
 	const struct self *self = &d->self;
 	const struct proxyd_config *config = d->config;
-	const char *problem =
-	    self->attester_problem[0] == '\0' ? NULL : self->attester_problem;
 	json_t *mesh = json_array();
 
 	set(root, "version",
@@ -80,11 +79,6 @@ put_self(json_t *root, const struct proxyd *d)
 	    json_boolean(config->plaintext_allowed));
 	set(root, "allow_unsigned_keys",
 	    json_boolean(config->unsigned_allowed));
-	set(root, "attester",
-	    self->attester[0] == '\0'
-		? json_null()
-		: json_pack("{s:s, s:o}", "name", self->attester, "problem",
-		      text_or_null(problem)));
 	set(root, "inference_key",
 	    self->has_key ? key_text(self->inference_key) : json_null());
 }
@@ -210,20 +204,39 @@ put_counters(json_t *root, const struct proxyd *d)
 	set(root, "counters", object);
 }
 
+static const char *
+reason_of(const struct peer *peer, const uint8_t *key)
+{
+	const struct peer_verdict *v =
+	    peer_verdict_now(peer, key, clock_unix_ms());
+	const struct peer_session *s = &peer->session;
+
+	if (key == NULL)
+		return "no key";
+	// A host that was asked and had nothing to show says why.
+	if (s->is_known && !s->is_judged &&
+	    (v == NULL || v->level == IPC__LEVEL__LEVEL_NONE))
+		return s->reason;
+	if (v != NULL)
+		return v->reason;
+	return peer->verdict.is_known
+	    ? "expired, or about another key or connection"
+	    : "not verified yet";
+}
+
 static json_t *
 attestation_of(const struct peer *peer, const uint8_t *key, uint64_t now)
 {
-	const struct peer_verdict *v = &peer->verdict;
-	const char *reason = "not verified yet";
-	bool is_about_key = v->is_known && key != NULL &&
-	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
+	const struct peer_verdict *v = peer_verdict_now(peer, key, now);
+	Ipc__Level level = v == NULL ? IPC__LEVEL__LEVEL_NONE : v->level;
+	json_t *json = json_pack("{s:s, s:s, s:s}", "level", level_name(level),
+	    "reason", reason_of(peer, key), "limits", level_limits(level));
 
-	if (key == NULL)
-		reason = "no key";
-	else if (is_about_key)
-		reason = now < v->expires_ms ? v->reason : "expired";
-	return json_pack("{s:s, s:s}", "level",
-	    level_name(peer_level_now(peer, key, now)), "reason", reason);
+	set(json, "evidence_age_s",
+	    v == NULL || v->made_ms == 0 || v->made_ms > now
+		? json_null()
+		: json_integer((json_int_t)((now - v->made_ms) / 1000)));
+	return json;
 }
 
 // The owner's certificate of the existing network: shown, never decided by.

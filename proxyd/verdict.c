@@ -15,7 +15,7 @@ enum {
 
 void
 verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
-    const struct attestd_verdict *verdict)
+    const uint8_t *binding, const struct attestd_verdict *verdict)
 {
 	struct peer_verdict *v = &peer->verdict;
 
@@ -23,6 +23,10 @@ verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
 	memcpy(v->inference_key, key, INFERENCE_KEY_LEN);
 	v->level = verdict->level;
 	v->expires_ms = verdict->expires_ms;
+	v->made_ms = verdict->made_ms;
+	v->has_binding = binding != NULL;
+	if (binding != NULL)
+		memcpy(v->binding, binding, PEER_BINDING_LEN);
 	(void)snprintf(v->reason, sizeof(v->reason), "%s", verdict->reason);
 }
 
@@ -31,6 +35,8 @@ struct question {
 	struct proxyd *d;
 	uint8_t peer_id[ENDPOINT_ID_LEN];
 	uint8_t key[INFERENCE_KEY_LEN];
+	bool has_binding;
+	uint8_t binding[PEER_BINDING_LEN];
 };
 
 static void
@@ -45,7 +51,8 @@ on_verdict(
 	if (peer != NULL) {
 		peer->verdict_asked = false;
 		if (attestd_verdict_read(status, msg, &verdict) == 0)
-			verdict_store(peer, q->key, &verdict);
+			verdict_store(peer, q->key,
+			    q->has_binding ? q->binding : NULL, &verdict);
 	}
 	free(q);
 }
@@ -53,10 +60,7 @@ on_verdict(
 static bool
 is_fresh(const struct peer *peer, const uint8_t *key, uint64_t now)
 {
-	const struct peer_verdict *v = &peer->verdict;
-
-	return v->is_known && now + VERDICT_RENEW_MS < v->expires_ms &&
-	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) == 0;
+	return peer_verdict_now(peer, key, now + VERDICT_RENEW_MS) != NULL;
 }
 
 void
@@ -76,10 +80,13 @@ verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
 	q->d = d;
 	memcpy(q->peer_id, peer_id, ENDPOINT_ID_LEN);
 	memcpy(q->key, key, INFERENCE_KEY_LEN);
+	q->has_binding = peer->has_binding;
+	memcpy(q->binding, peer->binding, sizeof(q->binding));
 	if (attestd_verdict_send(d->verifier, q->peer_id, q->key,
 		&(struct attestd_evidence){
 		    peer->evidence, peer->evidence_len },
-		ASK_DEADLINE_MS, on_verdict, q, NULL) < 0)
+		q->has_binding ? q->binding : NULL, ASK_DEADLINE_MS, on_verdict,
+		q, NULL) < 0)
 		free(q);
 	else
 		peer->verdict_asked = true;
@@ -104,9 +111,14 @@ handle_verdicts_void(
 			0)
 			continue;
 		peer->verdict.is_known = false;
+		// What was not good enough before may be now.
+		if (peer->session.level < IPC__LEVEL__LEVEL_HARDWARE)
+			peer->session.is_known = false;
 		// For the status; whoever needs one asks by himself.
-		if (peer->connected && n_renewed++ < VERDICT_RENEW_MAX)
-			verdict_refresh(d, peer->id);
+		if (!peer->connected || n_renewed++ >= VERDICT_RENEW_MAX)
+			continue;
+		verdict_refresh(d, peer->id);
+		evidence_refresh(d, peer);
 	}
 	return 0;
 }

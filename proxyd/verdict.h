@@ -5,8 +5,9 @@
 #include "attestd/client.h"
 #include "proxyd/proxyd.h"
 
+// binding: of the connection that it is about, or NULL.
 void verdict_store(struct peer *, const uint8_t key[static INFERENCE_KEY_LEN],
-    const struct attestd_verdict *);
+    const uint8_t *binding, const struct attestd_verdict *);
 // Ask, if there is a key and what is known has expired; for the status
 // and the response headers.  Nobody waits for it.
 void verdict_refresh(struct proxyd *, const uint8_t *peer_id);
