@@ -28,6 +28,10 @@ const struct ipc_rule cryptod_rules[] = {
 	    .phases = IPC_SERVING, .max_body = 34,
 	    .descriptor = &ipc__open_request__descriptor,
 	    .handle = handle_open },
+	{ IPC__TYPE__IPC_LIVENESS_REQUEST, .from = FROM(ROLE_SIGNER),
+	    .phases = IPC_SERVING, .max_body = 102,
+	    .descriptor = &ipc__liveness_request__descriptor,
+	    .handle = handle_liveness },
 };
 // clang-format on
 const size_t cryptod_n_rules = N_ELEMENTS(cryptod_rules);

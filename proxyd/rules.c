@@ -1,6 +1,7 @@
 // What proxyd takes from whom: its whole contract with the other processes.
 #include "attestd/client.h"
 #include "cryptod/client.h"
+#include "gossipd/client.h"
 #include "proxyd/proxyd.h"
 
 enum {
@@ -21,22 +22,10 @@ const struct ipc_rule proxyd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = PROCESSES_BODY_MAX,
 	    .descriptor = &ipc__processes__descriptor,
 	    .handle = handle_processes },
-	{ IPC__TYPE__IPC_RELOAD_FILE, .from = FROM(ROLE_PARENT),
-	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
-	    .descriptor = &ipc__reload_file__descriptor,
-	    .handle = handle_reload_file },
-	{ IPC__TYPE__IPC_RELOAD, .from = FROM(ROLE_PARENT),
-	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
-	    .descriptor = &ipc__reload__descriptor,
-	    .handle = handle_reload },
 	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT),
 	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
 	    .descriptor = &ipc__posture__descriptor,
 	    .handle = handle_posture },
-	{ IPC__TYPE__IPC_ATTESTER_STATE, .from = FROM(ROLE_PARENT),
-	    .phases = IPC_SERVING, .max_body = 256,
-	    .descriptor = &ipc__attester_state__descriptor,
-	    .handle = handle_attester_state },
 
 	// cryptod
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
@@ -77,6 +66,10 @@ const struct ipc_rule proxyd_rules[] = {
 	{ IPC__TYPE__IPC_TUNNEL_REPLY, .from = FROM(ROLE_GOSSIPD),
 	    .phases = IPC_SERVING, .max_body = TUNNEL_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__tunnel_reply__descriptor },
+	{ IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY, .from = FROM(ROLE_GOSSIPD),
+	    .phases = IPC_SERVING,
+	    .max_body = GOSSIPD_EVIDENCE_STREAM_REPLY_MAX, .is_reply = true,
+	    .descriptor = &ipc__evidence_stream_reply__descriptor },
 
 	// attestd, verifier
 	{ IPC__TYPE__IPC_VERDICT_REPLY, .from = FROM(ROLE_VERIFIER),
@@ -90,6 +83,9 @@ const struct ipc_rule proxyd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = ID_BODY_MAX,
 	    .descriptor = &ipc__verdicts_void__descriptor,
 	    .handle = handle_verdicts_void },
+	{ IPC__TYPE__IPC_SESSION_REPLY, .from = FROM(ROLE_VERIFIER),
+	    .phases = IPC_SERVING, .max_body = ATTESTD_SESSION_REPLY_MAX,
+	    .is_reply = true, .descriptor = &ipc__session_reply__descriptor },
 };
 // clang-format on
 
