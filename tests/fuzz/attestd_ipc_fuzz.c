@@ -47,6 +47,31 @@ check_verdict(const struct fuzz_result *r)
 	ipc__verdict_reply__free_unpacked(reply, NULL);
 }
 
+// Nobody is at the other end of what came with the question.
+static void
+check_session(const struct fuzz_result *r)
+{
+	Ipc__SessionReply *reply =
+	    ipc__session_reply__unpack(NULL, r->answer_len, r->answer_body);
+
+	check(r->role == ROLE_PROXYD && reply != NULL && !reply->judged);
+	check(reply->level == IPC__LEVEL__LEVEL_NONE);
+	ipc__session_reply__free_unpacked(reply, NULL);
+}
+
+// There is no attester.
+static void
+check_refused(const struct fuzz_result *r)
+{
+	Ipc__AttestReply *attest =
+	    ipc__attest_reply__unpack(NULL, r->answer_len, r->answer_body);
+
+	check(r->role == ROLE_GOSSIPD && attest != NULL);
+	check(attest->result == IPC__RESULT__RESULT_NO_ATTESTER);
+	check(!attest->has_hash);
+	ipc__attest_reply__free_unpacked(attest, NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -63,6 +88,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case IPC__TYPE__IPC_VERDICT_REPLY:
 		check((data[0] & 1) == 1);
 		check_verdict(&r);
+		break;
+	case IPC__TYPE__IPC_SESSION_REPLY:
+		check((data[0] & 1) == 1);
+		check_session(&r);
+		break;
+	case IPC__TYPE__IPC_EVIDENCE_COPY_REPLY:
+		check((data[0] & 1) == 1 && r.role == ROLE_PROXYD);
+		break;
+	case IPC__TYPE__IPC_ATTEST_REPLY:
+	case IPC__TYPE__IPC_ACTIVATE_REPLY: // the same fields
+		check((data[0] & 1) == 0);
+		check_refused(&r);
 		break;
 	default:
 		check((data[0] & 1) == 0);

@@ -116,6 +116,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case IPC__TYPE__IPC_ANNOUNCE_REPLY:
 		check(r.role == ROLE_GOSSIPD);
 		break;
+	case IPC__TYPE__IPC_LIVENESS_REPLY:
+		check(r.role == ROLE_SIGNER);
+		break;
 	default:
 		check(r.answer.type == IPC__TYPE__IPC_KEYS_REPLY);
 		check(r.role == ROLE_GOSSIPD || r.role == ROLE_PROXYD ||

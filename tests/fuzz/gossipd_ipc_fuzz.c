@@ -44,8 +44,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	d->stopping = false;
 	fuzz_peers_send(&peers, data, size, &r);
-	check(
-	    r.answer.type == 0 || r.answer.type == IPC__TYPE__IPC_TUNNEL_REPLY);
+	check(r.answer.type == 0 ||
+	    r.answer.type == IPC__TYPE__IPC_TUNNEL_REPLY ||
+	    r.answer.type == IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY);
 	check(r.answer.type == 0 || r.role == ROLE_PROXYD);
 	check(d->n_models <= PEER_MODELS_MAX);
 	check(d->incoming.n_models <= PEER_MODELS_MAX);

@@ -26,8 +26,8 @@ static const struct {
 	uint64_t descriptors;
 } daemons[] = {
 	{ "meshllm-cryptod", 4, { "--state-dir", dir }, 32 },
-	{ "meshllm-attestd", 2, { "--role=signer" }, 32 },
-	{ "meshllm-attestd", 1, { "--role=verifier" }, 32 },
+	{ "meshllm-attestd", 2, { "--role=signer" }, 320 },
+	{ "meshllm-attestd", 1, { "--role=verifier" }, 320 },
 	{ "meshllm-gossipd", 4, { "--state-dir", dir, "--mesh", "127.0.0.1:0" },
 	    16384 },
 	{ "meshllm-proxyd", 3,

@@ -1,65 +1,70 @@
-// Software TPMs with a certificate authority of their own.
-import { spawn, spawnSync } from 'node:child_process'
-import { createHash, X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync }
-  from 'node:fs'
+// Software TPMs with a certification authority of their own, for hosts of the
+// system tests.  One authority for all that are started with the same `ca`.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
+  'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { waitFor } from './lib.mjs'
+import { Program, waitFor } from './lib.mjs'
 
-export const hasSwtpm =
-  spawnSync('swtpm_setup', ['--version']).error === undefined
+export const haveSwtpm =
+  spawnSync('swtpm_setup', ['--version'], { stdio: 'ignore' }).error === undefined
 
-export class Swtpm {
-  constructor () {
-    const dir = mkdtempSync(path.join(tmpdir(), 'swtpm-'))
-    const write = (name, text) => writeFileSync(path.join(dir, name), text)
-    this.dir = dir
-    write('setup.conf', 'create_certs_tool = /usr/bin/swtpm_localca\n' +
-      `create_certs_tool_config = ${dir}/localca.conf\n` +
-      `create_certs_tool_options = ${dir}/options.conf\n`)
-    write('localca.conf', `statedir = ${dir}\nsigningkey = ${dir}/key.pem\n` +
-      `issuercert = ${dir}/issuer.pem\ncertserial = ${dir}/serial\n`)
-    write('options.conf', '--platform-manufacturer Test\n' +
+// Who certifies TPMs: a folder with its keys, made by the first TPM.
+export class Authority {
+  constructor (t) {
+    this.dir = mkdtempSync(path.join(tmpdir(), 'meshllm-ca-'))
+    t.after(() => rmSync(this.dir, { recursive: true, force: true }))
+    this.chain = path.join(this.dir, 'chain.pem')
+    this.root = path.join(this.dir, 'swtpm-localca-rootca-cert.pem')
+    const file = (name, text) => writeFileSync(path.join(this.dir, name), text)
+    file('setup.conf', 'create_certs_tool = /usr/bin/swtpm_localca\n' +
+      `create_certs_tool_config = ${this.dir}/localca.conf\n` +
+      `create_certs_tool_options = ${this.dir}/options.conf\n`)
+    file('localca.conf', `statedir = ${this.dir}\n` +
+      `signingkey = ${this.dir}/signkey.pem\n` +
+      `issuercert = ${this.dir}/issuercert.pem\n` +
+      `certserial = ${this.dir}/certserial\n`)
+    file('options.conf', '--platform-manufacturer Test\n' +
       '--platform-version 1\n--platform-model Test\n')
-    const done = spawnSync('swtpm_setup', ['--tpm2', '--tpmstate', dir,
-      '--config', path.join(dir, 'setup.conf'), '--create-ek-cert', '--ecc',
-      '--lock-nvram', '--overwrite'], { encoding: 'utf8' })
-    if (done.status !== 0) throw new Error(`swtpm_setup: ${done.stdout}`)
-    this.socket = path.join(dir, 'sock')
-    this.attester = `tpm2:swtpm:path=${this.socket}`
-    const issuer = readFileSync(path.join(dir, 'issuer.pem'))
-    const root = readFileSync(path.join(dir, 'swtpm-localca-rootca-cert.pem'))
-    this.chain = path.join(dir, 'chain.pem')
-    writeFileSync(this.chain, Buffer.concat([issuer, root]))
-    this.root = createHash('sha256').update(new X509Certificate(root).raw)
-      .digest('hex')
   }
 
-  async run () {
+  // Issuer and root, as --ek-chain wants them.
+  writeChain () {
+    writeFileSync(this.chain,
+      readFileSync(path.join(this.dir, 'issuercert.pem'), 'utf8') +
+      readFileSync(this.root, 'utf8'))
+  }
+}
+
+export class Swtpm {
+  constructor (t, ca) {
+    this.dir = mkdtempSync(path.join(tmpdir(), 'meshllm-tpm-'))
+    this.ca = ca
+    this.socket = path.join(this.dir, 'sock')
+    this.attester = `tpm2:swtpm:path=${this.socket}`
+    t.after(async () => {
+      await this.kill()
+      rmSync(this.dir, { recursive: true, force: true })
+    })
+    const done = spawnSync('swtpm_setup', ['--tpm2', '--tpmstate', this.dir,
+      '--config', path.join(ca.dir, 'setup.conf'), '--create-ek-cert', '--ecc',
+      '--lock-nvram', '--overwrite'], { encoding: 'utf8' })
+    if (done.status !== 0) throw new Error(`swtpm_setup: ${done.stderr}`)
+    ca.writeChain()
+  }
+
+  async start () {
     rmSync(this.socket, { force: true })
-    this.child = spawn('swtpm', ['socket', '--tpm2', '--tpmstate',
+    this.process = new Program('swtpm', ['socket', '--tpm2', '--tpmstate',
       `dir=${this.dir}`, '--server', `type=unixio,path=${this.socket}`,
-      '--ctrl', `type=unixio,path=${this.socket}.ctrl`, '--flags',
-      'not-need-init,startup-clear'], { stdio: 'ignore' })
-    this.ended = new Promise(resolve => this.child.on('close', resolve))
-    await waitFor('socket of swtpm', () => existsSync(this.socket))
+      '--ctrl', `type=unixio,path=${this.socket}.ctrl`,
+      '--flags', 'not-need-init,startup-clear'])
+    await waitFor('swtpm', () => existsSync(this.socket))
     return this
   }
 
-  signal (name) { this.child.kill(name) }
-
-  async kill () {
-    this.signal('SIGKILL')
-    await this.ended
-  }
+  async kill () { await this.process?.stop({ ms: 0 }) }
 }
 
-export async function startSwtpm (t) {
-  const tpm = await new Swtpm().run()
-  t?.after(async () => {
-    await tpm.kill()
-    rmSync(tpm.dir, { recursive: true, force: true })
-  })
-  return tpm
-}
+export const startSwtpm = async (t, ca) => await new Swtpm(t, ca).start()

@@ -5,7 +5,6 @@ EXTRA_DIST += tests/data/a_request_envelope.json \
 if HAVE_CMOCKA
 PROXYPARSE_TESTS = tests/unit/http_body_test tests/unit/http_head_test \
 	tests/unit/json_scan_test tests/unit/proxyparse_test \
-	tests/unit/responses_test \
 	tests/unit/sealed_answer_test tests/unit/sealed_request_test
 check_PROGRAMS += $(PROXYPARSE_TESTS)
 TESTS += $(PROXYPARSE_TESTS)
@@ -27,9 +26,6 @@ tests_unit_json_scan_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_proxyparse_test_SOURCES = tests/unit/proxyparse_test.c
 tests_unit_proxyparse_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_proxyparse_test_LDADD = $(PROXYPARSE_TEST_LIBS)
-tests_unit_responses_test_SOURCES = tests/unit/responses_test.c
-tests_unit_responses_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
-tests_unit_responses_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_sealed_answer_test_SOURCES = tests/unit/sealed_answer_test.c \
 	tests/unit/sealed_vectors.c tests/unit/sealed_vectors.h
 tests_unit_sealed_answer_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
@@ -64,7 +60,8 @@ tests_unit_proxyd_rules_test_LDADD = tests/unit/librulescheck.a \
 # The real daemon, its siblings played by the test.
 PROXYD_RIG = tests/unit/proxyd_rig.c tests/unit/proxyd_rig.h \
 	tests/unit/proxyd_rig_talk.c
-PROXYD_RIG_TESTS = tests/unit/proxyd_opener_test tests/unit/proxyd_host_test
+PROXYD_RIG_TESTS = tests/unit/proxyd_opener_test tests/unit/proxyd_host_test \
+	tests/unit/proxyd_evidence_test
 check_PROGRAMS += $(PROXYD_RIG_TESTS)
 TESTS += $(PROXYD_RIG_TESTS)
 PROXYD_RIG_CFLAGS = $(PROXYD_TEST_CFLAGS) \
@@ -76,6 +73,10 @@ tests_unit_proxyd_opener_test_SOURCES = tests/unit/proxyd_opener_test.c \
 	$(PROXYD_RIG)
 tests_unit_proxyd_opener_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
 tests_unit_proxyd_opener_test_LDADD = $(PROXYD_RIG_LIBS)
+tests_unit_proxyd_evidence_test_SOURCES = tests/unit/proxyd_evidence_test.c \
+	$(PROXYD_RIG)
+tests_unit_proxyd_evidence_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_unit_proxyd_evidence_test_LDADD = $(PROXYD_RIG_LIBS)
 tests_unit_proxyd_host_test_SOURCES = tests/unit/proxyd_host_test.c \
 	$(PROXYD_RIG)
 tests_unit_proxyd_host_test_CFLAGS = $(PROXYD_RIG_CFLAGS)

@@ -195,6 +195,46 @@ on_verdict(
 	    peer, frame, IPC__TYPE__IPC_VERDICT_REPLY, &reply.base);
 }
 
+static int
+on_evidence_stream(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct rig *rig = ipc_peer_daemon(peer);
+	Ipc__EvidenceStreamReply reply = IPC__EVIDENCE_STREAM_REPLY__INIT;
+
+	(void)msg;
+	rig->n_streams++;
+	reply.result = rig->stream_result;
+	reply.has_binding = reply.result == IPC__RESULT__RESULT_OK;
+	reply.binding = bytes(rig->binding, sizeof(rig->binding));
+	return ipc_reply(
+	    peer, frame, IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY, &reply.base);
+}
+
+static int
+on_session(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__SessionRequest *request = (const Ipc__SessionRequest *)msg;
+	struct rig *rig = ipc_peer_daemon(peer);
+	Ipc__SessionReply reply = IPC__SESSION_REPLY__INIT;
+
+	rig->n_sessions++;
+	memcpy(
+	    rig->session_key, request->inference_key.data, INFERENCE_KEY_LEN);
+	memcpy(rig->session_binding, request->binding.data,
+	    sizeof(rig->session_binding));
+	if (rig->is_session_silent)
+		return 0;
+	reply.judged = rig->is_session_judged;
+	reply.level = rig->is_session_judged ? rig->session_level
+					     : IPC__LEVEL__LEVEL_NONE;
+	reply.reason = (char *)(uintptr_t) "the session says so";
+	reply.expires_ms = clock_unix_ms() + (uint64_t)rig->verdict_ms;
+	return ipc_reply(
+	    peer, frame, IPC__TYPE__IPC_SESSION_REPLY, &reply.base);
+}
+
 // clang-format off
 #define TAKE(type_, descriptor_, fds, handler) \
 	{ .type = (type_), .from = FROM(ROLE_PROXYD), \
@@ -217,6 +257,10 @@ static const struct ipc_rule rules[] = {
 	    on_self_models),
 	TAKE(IPC__TYPE__IPC_VERDICT_REQUEST, ipc__verdict_request__descriptor,
 	    0, on_verdict),
+	TAKE(IPC__TYPE__IPC_EVIDENCE_STREAM_REQUEST,
+	    ipc__evidence_stream_request__descriptor, 1, on_evidence_stream),
+	TAKE(IPC__TYPE__IPC_SESSION_REQUEST, ipc__session_request__descriptor,
+	    1, on_session),
 };
 // clang-format on
 
@@ -280,6 +324,7 @@ rig_start(struct rig *rig, const char *const *args)
 	memset(rig, 0, sizeof(*rig));
 	rig->self = self;
 	rig->verdict_ms = 60 * 1000;
+	rig->stream_result = IPC__RESULT__RESULT_REFUSED;
 	assert_int_equal(loop_new(&rig->base), 0);
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(
@@ -360,6 +405,8 @@ rig_tell_peer(struct rig *rig, const struct node *node, enum peer_form form,
 	node_announce(node, 1, -1000, 60 * 1000, announcement);
 	if (form == PEER_FORGED)
 		announcement[ANNOUNCEMENT_LEN - 1] ^= 1;
+	if (!sodium_is_zero(rig->binding, sizeof(rig->binding)))
+		update.binding = rig->binding;
 	if (form == PEER_SIGNED || form == PEER_FORGED)
 		update.announcement = announcement;
 	if (form == PEER_UNSIGNED || form == PEER_FORGED)

@@ -58,6 +58,16 @@ struct rig {
 	Ipc__Level level;
 	size_t n_verdicts;
 	int64_t verdict_ms; // valid for
+
+	// Evidence v2.  binding: of every peer's connection, unless all zero.
+	uint8_t binding[32];
+	Ipc__Result stream_result;
+	size_t n_streams; // that were asked for
+	bool is_session_silent, is_session_judged;
+	Ipc__Level session_level;
+	size_t n_sessions;
+	uint8_t session_key[INFERENCE_KEY_LEN]; // of the last one
+	uint8_t session_binding[32];
 };
 
 struct node node_make(void);
