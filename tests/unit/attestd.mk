@@ -7,7 +7,7 @@ if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
 	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
 	tests/unit/evidence_test tests/unit/examine_test \
-	tests/unit/held_test \
+	tests/unit/held_test tests/unit/p256_test \
 	tests/unit/tpm_test tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
@@ -47,6 +47,9 @@ tests_unit_ctl_trust_test_LDADD = $(CTL_LIBS) $(CMOCKA_LIBS)
 tests_unit_ek_chain_test_SOURCES = tests/unit/ek_chain_test.c $(EVIDENCE_FILES)
 tests_unit_ek_chain_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_ek_chain_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_p256_test_SOURCES = tests/unit/p256_test.c $(EVIDENCE_FILES)
+tests_unit_p256_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_p256_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(EVIDENCE_FILES)
 tests_unit_tpm_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_tpm_test_LDADD = $(EVIDENCE_TEST_LIBS)

@@ -1,5 +1,6 @@
 // Certificates of endorsement keys: real ones of vendors up to their pinned
 // roots, our own of swtpm's authority, and none that was touched.
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include <openssl/x509v3.h>
 
 #include "attestd/ek_chain.h"
 #include "tests/unit/evidence_files.h"
@@ -44,21 +46,44 @@ check_good(const struct chain *c, const struct ek_roots *roots, enum ek_use use,
 	assert_string_equal(r.root->vendor, vendor);
 }
 
-// Any bit of the leaf; a bit of each byte of the others.
+static bool
+is_reason(const char *problem)
+{
+	static const char *const reasons[] = { "a certificate of the chain is "
+					       "damaged",
+		"the certificate of the TPM's key is damaged",
+		"the chain holds no root that is trusted here",
+		"a signature in the certificate chain is wrong",
+		"the certificate chain does not lead to a trusted root",
+		"the certificate chain breaks a rule of X.509",
+		"the certificate is a certification authority's, not a TPM "
+		"key's",
+		"the certificate is not for a TPM's key",
+		"the certificate is for another use of its key" };
+
+	for (size_t i = 0; i < N_ELEMENTS(reasons); i++)
+		if (strcmp(problem, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
+// Each byte of each certificate, in two ways.
 static void
 check_every_change(
     struct chain *c, const struct ek_roots *roots, enum ek_use use)
 {
 	for (size_t f = 0; f < c->n; f++)
-		for (size_t i = 0; i < c->files[f].len; i++) {
+		for (size_t i = 0; i < 2 * c->files[f].len; i++) {
+			const uint8_t mask = i % 2 == 0 ? 1 : 0x80;
 			struct ek_result r;
 
-			c->files[f].bytes[i] ^= 1;
+			c->files[f].bytes[i / 2] ^= mask;
 			r = verify_with(c, roots, use);
-			if (r.problem == NULL)
-				fail_msg("%s: byte %zu changed and taken",
-				    c->files[f].name, i);
-			c->files[f].bytes[i] ^= 1;
+			if (r.problem == NULL || !is_reason(r.problem))
+				fail_msg("%s: byte %zu changed: %s",
+				    c->files[f].name, i / 2,
+				    r.problem == NULL ? "taken" : r.problem);
+			c->files[f].bytes[i / 2] ^= mask;
 		}
 }
 
@@ -192,6 +217,126 @@ every_vendor_root_is_a_certificate_we_know(void **state)
 	}
 }
 
+// The folder has a copy of this old root, of TPM 1.2, with another serial
+// number than the one that these name as their issuer's.
+static bool
+names_another_copy_of_its_root(X509 *cert)
+{
+	AUTHORITY_KEYID *id =
+	    X509_get_ext_d2i(cert, NID_authority_key_identifier, NULL, NULL);
+	char issuer[256];
+	bool is_it;
+
+	(void)X509_NAME_oneline(
+	    X509_get_issuer_name(cert), issuer, sizeof(issuer));
+	is_it = id != NULL && id->serial != NULL &&
+	    strstr(issuer, "/CN=IFX TPM EK Root CA") != NULL;
+	AUTHORITY_KEYID_free(id);
+	return is_it;
+}
+
+// All that there are of vendors: those that are not roots are signed by one
+// of them, in one step or two.
+static void
+every_vendors_certificate_leads_to_a_root(void **state)
+{
+	static const char *const others[] = { "Alibaba_Cloud_vTPM_EK.pem" };
+	char dir[512];
+	struct dirent *e;
+	DIR *list;
+	size_t n = 0, n_roots = 0, n_old = 0;
+	X509_STORE *anchors = X509_STORE_new();
+	STACK_OF(X509) *all = sk_X509_new_null();
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s", shared_path("tpm/vendor_roots"));
+	list = opendir(dir);
+	assert_non_null(list);
+	while ((e = readdir(list)) != NULL) {
+		char path[512];
+		struct file f;
+		struct ek_root root;
+		X509 *cert;
+
+		if (strstr(e->d_name, ".pem") == NULL ||
+		    strcmp(e->d_name, others[0]) == 0)
+			continue;
+		(void)snprintf(
+		    path, sizeof(path), "tpm/vendor_roots/%.200s", e->d_name);
+		load_shared_certificate(path, &f);
+		root = operator_root(&f);
+		assert_int_equal(
+		    ek_certificate_parse(f.bytes, f.len, &cert), 0);
+		n++;
+		for (size_t i = 0; i < EK_N_VENDOR_ROOTS; i++)
+			if (memcmp(ek_vendor_roots[i].fingerprint,
+				root.fingerprint, EK_FINGERPRINT_LEN) == 0) {
+				assert_int_equal(
+				    X509_STORE_add_cert(anchors, cert), 1);
+				n_roots++;
+			}
+		assert_true(sk_X509_push(all, cert) > 0);
+	}
+	(void)closedir(list);
+	assert_int_equal(n, 50);
+	assert_int_equal(n_roots, EK_N_VENDOR_ROOTS);
+	for (int i = 0; i < sk_X509_num(all); i++) {
+		X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+		X509 *cert = sk_X509_value(all, i);
+		char subject[256];
+
+		if (names_another_copy_of_its_root(cert)) {
+			n_old++;
+			X509_STORE_CTX_free(ctx);
+			continue;
+		}
+		assert_int_equal(
+		    X509_STORE_CTX_init(ctx, anchors, cert, all), 1);
+		X509_STORE_CTX_set_flags(
+		    ctx, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
+		(void)X509_NAME_oneline(
+		    X509_get_subject_name(cert), subject, sizeof(subject));
+		if (X509_verify_cert(ctx) != 1)
+			fail_msg("%s: %s", subject,
+			    X509_verify_cert_error_string(
+				X509_STORE_CTX_get_error(ctx)));
+		X509_STORE_CTX_free(ctx);
+	}
+	assert_int_equal(n_old, 15);
+	sk_X509_pop_free(all, X509_free);
+	X509_STORE_free(anchors);
+}
+
+static void
+real_certificates_for_something_else_are_refused(void **state)
+{
+	struct tpm_bytes bytes;
+	struct file f;
+	struct chain c;
+	X509 *cert;
+
+	(void)state;
+	// A platform's attribute certificate is no certificate of a key.
+	load_shared("tpm/Intel_nuc1_platform.cer", &f);
+	assert_int_equal(ek_certificate_parse(f.bytes, f.len, &cert), -EBADMSG);
+	bytes = (struct tpm_bytes){ f.bytes, f.len };
+	assert_string_equal(
+	    ek_chain_verify(&bytes, 1, &vendors, 1, EK_USE_ENDORSEMENT).problem,
+	    "the certificate of the TPM's key is damaged");
+	// Another authority of the same cloud has not signed this one.
+	load_chain(&c, "tpm/gce_uca_tpm_ecc_sign_cert.pem",
+	    "tpm/gcp_ek_ak_ca_intermediate_v3.crt",
+	    "tpm/gcp_ek_ak_ca_root.crt");
+	{
+		struct ek_root root = operator_root(&c.files[2]);
+		struct ek_roots roots = { &root, 1 };
+
+		assert_string_equal(
+		    verify_with(&c, &roots, EK_USE_ATTESTATION).problem,
+		    "the certificate chain does not lead to a trusted root");
+	}
+}
+
 static void
 our_swtpm_certificate_matches_its_key(void **state)
 {
@@ -248,6 +393,9 @@ main(void)
 		cmocka_unit_test(a_root_is_not_an_endorsement_key),
 		cmocka_unit_test(the_operator_adds_the_roots_of_a_cloud),
 		cmocka_unit_test(every_vendor_root_is_a_certificate_we_know),
+		cmocka_unit_test(every_vendors_certificate_leads_to_a_root),
+		cmocka_unit_test(
+		    real_certificates_for_something_else_are_refused),
 		cmocka_unit_test(our_swtpm_certificate_matches_its_key),
 		cmocka_unit_test(odd_numbers_of_certificates_are_refused),
 	};

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FILE_BYTES_MAX = 8192 };
+enum { FILE_BYTES_MAX = 32 * 1024 };
 
 struct file {
 	const char *name;

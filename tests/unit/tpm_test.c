@@ -74,14 +74,16 @@ check_every_change(struct quote *q, struct file *f)
 
 	assert_int_equal(verify(q), 0);
 	for (size_t i = 0; i < len; i++) {
-		for (unsigned bit = 0; bit < 8; bit++) {
+		// Each bit of it, and all of them.
+		for (unsigned bit = 0; bit <= 8; bit++) {
+			uint8_t mask = bit == 8 ? 0xff : (uint8_t)(1u << bit);
 			int r;
 
-			f->bytes[i] ^= (uint8_t)(1u << bit);
+			f->bytes[i] ^= mask;
 			r = verify(q);
 			if (r != -EBADMSG && r != -EACCES)
 				fail_msg("%s, byte %zu: %d", f->name, i, r);
-			f->bytes[i] ^= (uint8_t)(1u << bit);
+			f->bytes[i] ^= mask;
 		}
 		f->len = i;
 		assert_int_not_equal(verify(q), 0);
@@ -240,6 +242,110 @@ real_google_quotes_verify_and_no_changed_one(void **state)
 		assert_false(
 		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
 	}
+}
+
+// The next field of a protobuf message: its number, and its bytes when it has
+// some.
+static unsigned
+next_field(struct tpm_bytes *m, struct tpm_bytes *ret)
+{
+	uint64_t values[2] = { 0, 0 };
+
+	*ret = (struct tpm_bytes){ NULL, 0 };
+	for (size_t k = 0; k < 2; k++) {
+		unsigned shift = 0;
+
+		do {
+			assert_int_not_equal(m->len, 0);
+			values[k] |= (uint64_t)(*m->at & 0x7f) << shift;
+			shift += 7;
+			m->len--;
+		} while ((*m->at++ & 0x80) != 0);
+	}
+	if ((values[0] & 7) != 2)
+		return (unsigned)(values[0] >> 3);
+	assert_true(values[1] <= m->len);
+	*ret = (struct tpm_bytes){ m->at, (size_t)values[1] };
+	m->at += values[1];
+	m->len -= values[1];
+	return (unsigned)(values[0] >> 3);
+}
+
+static void
+put(struct file *ret, struct tpm_bytes b)
+{
+	assert_true(b.len <= sizeof(ret->bytes));
+	memcpy(ret->bytes, b.at, b.len);
+	ret->len = b.len;
+	ret->name = "a field of the message";
+}
+
+// The values of the PCRs in any order, as a map.
+static size_t
+put_pcrs(struct tpm_bytes m, struct file *ret)
+{
+	struct tpm_bytes entry, value;
+	size_t n = 0, len = 0;
+
+	while (m.len > 0)
+		if (next_field(&m, &entry) == 2) {
+			size_t number = entry.at[1];
+
+			entry.at += 2;
+			entry.len -= 2;
+			assert_int_equal(next_field(&entry, &value), 2);
+			len = value.len;
+			memcpy(ret->bytes + number * len, value.at, len);
+			n++;
+		}
+	ret->len = n * len;
+	return n;
+}
+
+// Whole attestations of machines of Google, as they were sent.
+static void
+real_google_attestations_verify(void **state)
+{
+	static const char *const names[] = { "tpm/gce-cos-85-no-nonce.pb",
+		"tpm/gce-cos-85-nonce9009.pb" };
+	static struct file all, pcrs;
+	size_t n_quotes = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		struct tpm_bytes m, field, part;
+		struct quote q = { 0 };
+
+		load_shared(names[i], &all);
+		m = (struct tpm_bytes){ all.bytes, all.len };
+		while (m.len > 0) {
+			unsigned number = next_field(&m, &field);
+			struct tpm_attest a;
+
+			if (number == 1)
+				put(&q.ak, field);
+			if (number != 2)
+				continue;
+			while (field.len > 0) {
+				number = next_field(&field, &part);
+				if (number == 3)
+					(void)put_pcrs(part, &pcrs);
+				else
+					put(number == 1 ? &q.message
+							: &q.signature,
+					    part);
+			}
+			check_every_change(&q, &q.message);
+			check_every_change(&q, &q.signature);
+			assert_int_equal(tpm_attest_parse(q.message.bytes,
+					     q.message.len, &a),
+			    0);
+			assert_true(tpm_pcr_values_match(
+			    &a, TPM_SHA256, pcrs.bytes, pcrs.len));
+			n_quotes++;
+		}
+	}
+	assert_int_equal(n_quotes, 6);
 }
 
 // A quote of one machine under the key of another, and message and signature
@@ -526,6 +632,7 @@ main(void)
 		    the_blob_key_has_the_name_that_its_tpm_computes),
 		cmocka_unit_test(a_point_off_the_curve_is_no_key),
 		cmocka_unit_test(real_google_quotes_verify_and_no_changed_one),
+		cmocka_unit_test(real_google_attestations_verify),
 		cmocka_unit_test(foreign_quotes_are_refused),
 		cmocka_unit_test(
 		    the_real_keylime_quote_verifies_and_no_changed_one),
