@@ -14,8 +14,8 @@ extern char **environ;
 
 enum { VARIABLES_MAX = 16 };
 
-// Empty in a release: all that a daemon needs to know is in its options.
-static const char *const allowed[] = {
+// Empty in a release: all that a child needs to know is in its options.
+static const char *const inherited[] = {
 #ifdef SANITIZERS
 	"ASAN_OPTIONS",
 	"LSAN_OPTIONS",
@@ -24,10 +24,23 @@ static const char *const allowed[] = {
 	NULL,
 };
 
+// What systemd tells a daemon that it starts; read by service.c and for the
+// identity's credential, by no library.
+static const char *const of_systemd[] = {
+	"CREDENTIALS_DIRECTORY",
+	"LISTEN_FDNAMES",
+	"LISTEN_FDS",
+	"LISTEN_PID",
+	"NOTIFY_SOCKET",
+	"WATCHDOG_PID",
+	"WATCHDOG_USEC",
+	NULL,
+};
+
 static bool
-is_allowed(const char *variable)
+is_on(const char *const *list, const char *variable)
 {
-	for (const char *const *name = allowed; *name != NULL; name++) {
+	for (const char *const *name = list; *name != NULL; name++) {
 		size_t len = strlen(*name);
 
 		if (strncmp(variable, *name, len) == 0 && variable[len] == '=')
@@ -42,8 +55,25 @@ environment_filter(char *const *from, char **ret, unsigned max)
 	unsigned n = 0;
 
 	for (; *from != NULL; from++)
-		if (is_allowed(*from) && n + 1 < max)
+		if (is_on(inherited, *from) && n + 1 < max)
 			ret[n++] = *from;
+	ret[n] = NULL;
+}
+
+static bool
+is_allowed(const char *variable)
+{
+	return is_on(inherited, variable) || is_on(of_systemd, variable);
+}
+
+static void
+keep_allowed(char **ret)
+{
+	unsigned n = 0;
+
+	for (char **e = environ; *e != NULL; e++)
+		if (is_allowed(*e) && n + 1 < VARIABLES_MAX)
+			ret[n++] = *e;
 	ret[n] = NULL;
 }
 
@@ -69,7 +99,7 @@ environment_clean_or_die(char *const argv[])
 		(void)prctl(PR_SET_NAME, program_invocation_short_name);
 		return;
 	}
-	environment_filter(environ, clean, VARIABLES_MAX);
+	keep_allowed(clean);
 	// The image that runs, whatever its path leads to by now.
 	(void)execve("/proc/self/exe", argv, clean);
 	fatal("environment", -errno);

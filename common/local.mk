@@ -18,11 +18,14 @@ common_libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/loop.c common/loop.h \
 	common/measure.c common/measure.h \
+	common/node_options.c common/node_options.h \
 	common/options.c common/options.h \
+	common/porter.c common/porter.h \
 	common/posture.c common/posture.h common/posture_items.c \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \
-	common/secret.c common/secret.h
+	common/secret.c common/secret.h \
+	common/service.c common/service.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS)

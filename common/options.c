@@ -230,9 +230,10 @@ find_option(
 
 		if (strlen(o->name) != len || memcmp(o->name, name, len) != 0)
 			continue;
-		if (section == NULL)
+		if (section == NULL && o->help != NULL)
 			return o;
-		if (o->section != NULL && strcmp(o->section, section) == 0)
+		if (section != NULL && o->section != NULL &&
+		    strcmp(o->section, section) == 0)
 			return o;
 	}
 	return NULL;
@@ -526,6 +527,8 @@ options_help(const struct option *options, size_t n, const char *usage)
 		const char *before = *argument == '\0' ? "" : " ";
 		const char *after = "";
 
+		if (o->help == NULL)
+			continue;
 		if (o->kind == OPTION_FLAG_OR_STRING) {
 			before = "[=";
 			after = "]";

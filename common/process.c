@@ -62,7 +62,8 @@ process_explain_alone(const char *name, const char *const *siblings)
 		(void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", siblings[i]);
 	(void)fprintf(stderr,
 	    ".\nThe daemons of a node are started together: `meshllm run`, "
-	    "with the same options.\n");
+	    "with the same options;\nor by systemd, with --doors: `systemctl "
+	    "start meshllm.target`.\n");
 }
 
 static int
@@ -160,10 +161,24 @@ drop_bounding_set(void)
 	return 0;
 }
 
+// -EPERM: what this process has is something else.
+static int
+compare_caps(cap_t wanted)
+{
+	cap_t now = cap_get_proc();
+	int r;
+
+	if (now == NULL)
+		return -errno;
+	r = cap_compare(wanted, now) == 0 ? 0 : -EPERM;
+	(void)cap_free(now);
+	return r;
+}
+
 int
 process_confine(void)
 {
-	cap_t none, now;
+	cap_t none;
 	int r = 0;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
@@ -174,15 +189,10 @@ process_confine(void)
 		return r;
 	if ((none = cap_init()) == NULL)
 		return -ENOMEM;
-	if (cap_set_proc(none) == -1) {
-		r = -errno;
-	} else if ((now = cap_get_proc()) == NULL) {
-		r = -errno;
-	} else {
-		if (cap_compare(none, now) != 0)
-			r = -EPERM;
-		(void)cap_free(now);
-	}
+	// A unit that gives none also forbids the call.
+	r = compare_caps(none);
+	if (r == -EPERM)
+		r = cap_set_proc(none) == -1 ? -errno : compare_caps(none);
 	(void)cap_free(none);
 	return r;
 }

@@ -23,6 +23,13 @@ tests_sandbox_guard_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_sandbox_guard_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/sandbox/porter_test
+TESTS += tests/sandbox/porter_test
+tests_sandbox_porter_test_SOURCES = tests/sandbox/porter_test.c
+tests_sandbox_porter_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_sandbox_porter_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
+	$(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/posture_test
 TESTS += tests/unit/posture_test
 tests_unit_posture_test_SOURCES = tests/unit/posture_test.c
@@ -46,5 +53,5 @@ tests_takeover_keepers_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
 tests_takeover_keepers_test_LDADD = tests/sandbox/libdaemon.a \
 	$(COMMON_LIBS) $(CMOCKA_LIBS)
 endif
-EXTRA_DIST += tests/sandbox/guard.pfc tests/sandbox/gossipd.pfc \
+EXTRA_DIST += tests/sandbox/guard.pfc tests/sandbox/porter.pfc tests/sandbox/gossipd.pfc \
 	tests/sandbox/proxyd.pfc

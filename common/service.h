@@ -1,0 +1,71 @@
+// A daemon that systemd starts has no parent to talk to.  What it gets and
+// gives instead: channels through doors (porter.h), readiness, a line of
+// status and signs of life (sd_notify(3)), SIGTERM.
+//
+// Told by --doors=DIR.  systemd gives one listening socket for each door that
+// the daemon serves, by the door's name; where it is a caller, it knocks at
+// DIR/NAME.
+#ifndef COMMON_SERVICE_H
+#define COMMON_SERVICE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/cleanup.h"
+#include "common/process.h"
+
+// One for each channel of a daemon, in the same order.
+struct service_door {
+	const char *name; // e.g. "cryptod-proxyd": who serves, who calls
+	const char *user; // on its other side; nobody else is let in
+	const char *peer; // that daemon, for people
+	bool is_ours;	  // we serve it
+};
+
+enum { SERVICE_ERROR_MAX = 256 };
+
+struct service;
+
+struct service_events {
+	// A channel is there, fd is taken.  An earlier one of this door is
+	// over: its caller came anew.  -errno: it could not be used.
+	int (*channel)(void *arg, size_t door, int fd);
+	void (*stop)(void *arg);    // SIGTERM or SIGINT
+	void (*changed)(void *arg); // service_pid() of a door; may be NULL
+};
+
+// Take what systemd gives, start the porter.  With one thread, before any
+// secret, the guard and process_harden().  doors: static.
+MUST_CHECK int service_start(struct service **ret, const char *dir,
+    const struct service_door *doors, size_t n,
+    char error[static SERVICE_ERROR_MAX]);
+// For main: the channels that a parent gives, or what systemd gives if there
+// is a dir; else says what is missing and ends the process.  *ret: NULL with a
+// parent; the channels are -1 without one.
+struct service_join {
+	const char *program;
+	const char *const *siblings; // NULL at the end
+	const char *dir;	     // of --doors, or NULL
+	const struct service_door *doors;
+	size_t n_doors;
+};
+void service_join(const struct service_join *, struct process_channels *,
+    struct service **ret);
+// All below do nothing when the service is NULL: there is a parent then.
+void service_free(struct service *);
+// From now on the events come.  Needs nothing that a sandbox forbids but the
+// calls of the loop, recvmsg, sendmsg and read of descriptor 0.
+MUST_CHECK int service_watch(struct service *, struct event_base *,
+    const struct service_events *, void *arg);
+// Tell systemd: this daemon can serve.
+void service_ready(struct service *);
+void service_stopping(struct service *);
+// The channel behind a door is lost; knock again if that is ours to do.
+void service_lost(struct service *, size_t door);
+pid_t service_own_pid(const struct service *);
+// Process behind a door that we knock at, as it says; 0: not known.
+pid_t service_pid(const struct service *, size_t door);
+
+#endif
