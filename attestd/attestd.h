@@ -21,6 +21,7 @@
 #include "common/measure.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "common/service.h"
 #include "cryptod/client.h"
 
 enum {
@@ -43,6 +44,7 @@ struct attestd_role {
 	// The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
 	enum ipc_role channels[PROCESS_CHANNELS_MAX];
 	size_t n_channels;
+	const struct service_door *doors; // the same, where systemd starts us
 };
 
 struct attestd {
@@ -51,7 +53,8 @@ struct attestd {
 	struct ipc_peer *peers[ROLE_MAX]; // owned; NULL: gone
 	struct cryptod_keys keys;	  // signer: what it would vouch for
 	bool is_ready;
-	bool is_stopped; // by the parent, in good order
+	struct service *service; // borrowed; NULL: there is a parent
+	bool is_stopped;	 // in good order
 	struct measure measure;
 	// signer
 	struct attester *attester; // owned
@@ -73,7 +76,7 @@ enum {
 	ATTESTD_N_SIGNER_RULES = 7,
 	ATTESTD_N_VERIFIER_RULES = 4,
 	ATTESTD_N_SIGNER_SANDBOX = 21,
-	ATTESTD_N_VERIFIER_SANDBOX = 23,
+	ATTESTD_N_VERIFIER_SANDBOX = 24,
 };
 
 extern const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES];
@@ -88,8 +91,10 @@ const struct attestd_role *attestd_find_role(const char *option);
 void attestd_init(
     struct attestd *, const struct attestd_role *, struct event_base *);
 void attestd_done(struct attestd *);
-// Open the channels (taken).  The verifier is ready at once, the signer as
-// soon as cryptod has told it the keys.
+void attestd_stop(struct attestd *); // in good order
+// Open the channels (taken), or wait for them at the doors.  The verifier is
+// ready at once; the signer as soon as cryptod has told a parent's child the
+// keys: systemd starts it alone.
 MUST_CHECK int attestd_watch(struct attestd *, struct process_channels *);
 // Signer: ask cryptod for the keys.
 MUST_CHECK int attestd_ask_keys(struct attestd *);
@@ -102,6 +107,8 @@ void signer_done(struct attestd *);
 void signer_renew(struct attestd *);
 // How the attester did; said when that changes.
 void signer_report(struct attestd *, int r);
+// cryptod is gone, and its inference key with it: vouch for nothing.
+void signer_forget(struct attestd *);
 
 // ---- trust_watch.c, verifier
 // Before the sandbox, after trust_store_init.

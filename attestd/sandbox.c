@@ -44,6 +44,7 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(sendmsg,		"ipc_reply"),
 	ALLOW(close,		"dead channels, refused descriptors"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
+	ALLOW_ARG(read, 0, STDIN_FILENO, "service: SIGTERM, a signalfd"),
 	ALLOW(clock_gettime,	"expiry, where the vDSO has no clock"),
 	// memory
 	ALLOW(brk,		"malloc"),

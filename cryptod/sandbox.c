@@ -13,6 +13,7 @@ const struct sandbox_rule cryptod_sandbox[] = {
 	ALLOW(sendmsg,		"ipc_reply"),
 	ALLOW(close,		"dead channels, refused descriptors"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
+	ALLOW_ARG(read, 0, STDIN_FILENO, "service: SIGTERM, a signalfd"),
 	// keys
 	ALLOW_ARG(getrandom, 2, 0, "randombytes_buf: new key pairs"),
 	ALLOW(clock_gettime,	"age of keys, where the vDSO has no clock"),

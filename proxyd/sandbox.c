@@ -17,6 +17,7 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	ALLOW(recvmsg,		"ipc_receive"),
 	ALLOW(sendmsg,		"ipc, stream_try"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
+	ALLOW_ARG(read, 0, STDIN_FILENO, "service: SIGTERM, a signalfd"),
 	// connections and tunnels
 	ALLOW(accept4,		"on_connection"),
 	ALLOW(recvfrom,		"stream_recv"),

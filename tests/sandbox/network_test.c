@@ -151,6 +151,7 @@ what_a_daemon_needs_does_not_kill(void **state)
 	const struct sandbox_call calls[] = {
 		{ "send", SYS_sendto, { 0, ARG(&byte), 1, MSG_NOSIGNAL } },
 		{ "log", SYS_write, { STDERR_FILENO, ARG(&byte), 0 } },
+		{ "signals", SYS_read, { STDIN_FILENO, ARG(&byte), 0 } },
 		{ "socketpair", SYS_socketpair,
 		    { AF_UNIX, SOCK_STREAM | QUIET, 0, ARG(pair) } },
 		{ "mmap", SYS_mmap,

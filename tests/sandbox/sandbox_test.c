@@ -114,13 +114,13 @@ reaching_out_kills(void **state)
 		{ "openat", SYS_openat, { AT_FDCWD, ARG(path), O_RDONLY } },
 		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
 		{ "connect", SYS_connect, { 0 } },
-		{ "read", SYS_read, { 0, ARG(path), 0 } },
+		{ "read from 3", SYS_read, { 3, ARG(path), 0 } },
 		{ "mremap", SYS_mremap, { 0 } },
 	};
 	const struct sandbox_call verifier_only[] = {
 		{ "socket unix", SYS_socket, { AF_UNIX, SOCK_STREAM } },
 		{ "connect", SYS_connect, { 0 } },
-		{ "read", SYS_read, { 0, ARG(path), 0 } },
+		{ "read from 3", SYS_read, { 3, ARG(path), 0 } },
 	};
 
 	(void)state;
@@ -154,6 +154,7 @@ what_a_daemon_needs_does_not_kill(void **state)
 		{ "munmap", SYS_munmap, { 0, PAGE } },
 		{ "brk", SYS_brk, { 0 } },
 		{ "write to 2", SYS_write, { 2, ARG(bytes), 0 } },
+		{ "read from 0", SYS_read, { 0, ARG(bytes), 0 } },
 	};
 	const struct sandbox_call cryptod[] = {
 		{ "getrandom", SYS_getrandom, { ARG(bytes), 8, 0 } },
