@@ -28,6 +28,22 @@ attestd_done(struct attestd *d)
 	trust_store_done(&d->trust);
 }
 
+void
+attestd_stop(struct attestd *d)
+{
+	LOG(LOG_INFO, "stopping");
+	d->is_stopped = true;
+	(void)event_base_loopbreak(d->base); // fails without a base
+}
+
+static void
+tell_lost(struct attestd *d, enum ipc_role role)
+{
+	for (size_t i = 0; i < d->role->n_channels; i++)
+		if (d->role->channels[i] == role)
+			service_lost(d->service, i);
+}
+
 static void
 on_closed(struct ipc_peer *peer, int reason)
 {
@@ -35,6 +51,9 @@ on_closed(struct ipc_peer *peer, int reason)
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
+	tell_lost(d, role);
+	if (role == ROLE_CRYPTOD)
+		signer_forget(d);
 	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel-lost",
 	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
 	if (role == ROLE_PARENT)
@@ -50,7 +69,9 @@ say_ready(struct attestd *d)
 	if (d->is_ready)
 		return;
 	measure_put(&d->measure, &ready);
-	if (d->peers[ROLE_PARENT] != NULL)
+	if (d->service != NULL)
+		r = 0;
+	else if (d->peers[ROLE_PARENT] != NULL)
 		r = ipc_notify(d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY,
 		    &ready.base, -1);
 	if (r < 0) {
@@ -58,6 +79,7 @@ say_ready(struct attestd *d)
 		return;
 	}
 	d->is_ready = true;
+	service_ready(d->service);
 	LOG(LOG_INFO, "serving");
 }
 
@@ -102,11 +124,45 @@ watch_one(struct attestd *d, enum ipc_role role, int *fd)
 	return ipc_peer_new(&d->peers[role], &config);
 }
 
+// Its caller has come anew if there is one already.
+static int
+on_channel(void *arg, size_t door, int fd)
+{
+	struct attestd *d = arg;
+	enum ipc_role role = d->role->channels[door];
+	int r;
+
+	ipc_peer_free(d->peers[role]);
+	d->peers[role] = NULL;
+	r = watch_one(d, role, &fd);
+	return r == 0 && role == ROLE_CRYPTOD ? attestd_ask_keys(d) : r;
+}
+
+static void
+on_stop(void *arg)
+{
+	attestd_stop(arg);
+}
+
+// Others wait for our doors, not for cryptod's.
+static int
+watch_doors(struct attestd *d)
+{
+	static const struct service_events events = { on_channel, on_stop };
+	int r = service_watch(d->service, d->base, &events, d);
+
+	if (r == 0)
+		say_ready(d);
+	return r;
+}
+
 int
 attestd_watch(struct attestd *d, struct process_channels *channels)
 {
 	int r;
 
+	if (d->service != NULL)
+		return watch_doors(d);
 	r = watch_one(d, ROLE_PARENT, &channels->parent_fd);
 	for (size_t i = 0; r == 0 && i < channels->n; i++)
 		r = watch_one(d, d->role->channels[i], &channels->fds[i]);

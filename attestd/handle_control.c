@@ -1,6 +1,5 @@
 // What the parent says, and what cryptod says about its key.
 #include "attestd/attestd.h"
-#include "common/log.h"
 
 int
 handle_stop(
@@ -10,9 +9,8 @@ handle_stop(
 
 	(void)frame;
 	(void)msg;
-	LOG(LOG_INFO, "stopping");
-	d->is_stopped = true;
-	return event_base_loopbreak(d->base) == -1 ? -EIO : 0;
+	attestd_stop(d);
+	return 0;
 }
 
 int

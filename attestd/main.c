@@ -13,13 +13,17 @@
 #include "common/guard.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/options.h"
+#include "common/node_options.h"
+#include "common/service.h"
 
 struct settings {
+	char *config;
+	char *doors;
 	char *role;
 	char *attester;
 	char *ek_chain;
 	char *state_dir;
+	char *top_state_dir; // of all daemons, in the file
 	char *log_level;
 	char *level, *at, *node, *inference_key;
 	bool explain, saved_here;
@@ -27,7 +31,11 @@ struct settings {
 
 // clang-format off
 static const struct option options[] = {
-	{ "role", "attestd", "ROLE", "signer, verifier or examiner",
+	{ "config", NULL, "FILE", "configuration file",
+	    OPTION_STRING, offsetof(struct settings, config) },
+	{ "doors", NULL, "DIR", "started by systemd: the node's doors",
+	    OPTION_STRING, offsetof(struct settings, doors) },
+	{ "role", NULL, "ROLE", "signer, verifier or examiner",
 	    OPTION_STRING, offsetof(struct settings, role) },
 	{ "attester", "attestd", "NAME",
 	    "what vouches for this node: tpm2[:TCTI], software or none",
@@ -35,9 +43,11 @@ static const struct option options[] = {
 	{ "ek-chain", "attestd", "FILE",
 	    "certificates of those who certified this TPM, PEM",
 	    OPTION_STRING, offsetof(struct settings, ek_chain) },
-	{ "state-dir", "attestd", "DIR", "the verifier's trust files",
+	{ "state-dir", NULL, "DIR", "the verifier's trust files",
 	    OPTION_STRING, offsetof(struct settings, state_dir) },
-	{ "log-level", "attestd", "LEVEL", "error, warning, info or debug",
+	{ "state-dir", "meshllm", "DIR", NULL,
+	    OPTION_STRING, offsetof(struct settings, top_state_dir) },
+	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
 	// Of the examiner, for `meshllm verify`.
 	{ "explain", NULL, NULL, "every check with its result",
@@ -126,6 +136,16 @@ read_options(int argc, char **argv, struct settings *s)
 		exit(EXIT_SUCCESS);
 	}
 	if (r == 0)
+		r = node_options_load(options, N_ELEMENTS(options), s->config,
+		    s->doors != NULL, s, error, sizeof(error));
+	if (r == 0)
+		r = node_options_state_dir(&s->state_dir, s->top_state_dir,
+		    "attestd",
+		    s->doors == NULL ? NULL
+				     : LOCALSTATEDIR "/lib/meshllm/attestd");
+	if (r == -ENOMEM)
+		fatal("options", r);
+	if (r == 0)
 		r = check_settings(s, error, sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "meshllm-attestd: %s\n", error);
@@ -171,6 +191,8 @@ main(int argc, char **argv)
 	struct landlock_policy landlock;
 	struct landlock_path path;
 	struct process_channels channels;
+	struct service_join join = { "meshllm-attestd", siblings };
+	struct service *service;
 	const struct attestd_role *role;
 	struct event_base *base;
 	struct attestd d;
@@ -189,10 +211,10 @@ main(int argc, char **argv)
 	}
 	role = attestd_find_role(settings.role);
 	log_open(role->name);
-	if (process_take_channels(role->n_channels, &channels) < 0) {
-		process_explain_alone("meshllm-attestd", siblings);
-		return 2;
-	}
+	join.dir = settings.doors;
+	join.doors = role->doors;
+	join.n_doors = role->n_channels;
+	service_join(&join, &channels, &service);
 	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
@@ -203,6 +225,7 @@ main(int argc, char **argv)
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	attestd_init(&d, role, base);
+	d.service = service;
 	measure_self_or_die(&d.measure, is_guarded);
 	init_libraries();
 	if ((r = init_role(&d, &settings, &path, &landlock)) < 0)
@@ -222,6 +245,7 @@ main(int argc, char **argv)
 	if (event_base_dispatch(base) == -1)
 		fatal("loop", -EIO);
 	attestd_done(&d);
+	service_free(service);
 	event_base_free(base);
 	return d.is_stopped ? EXIT_SUCCESS : EXIT_FAILURE;
 }

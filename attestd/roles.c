@@ -3,6 +3,15 @@
 
 #include "attestd/attestd.h"
 
+static const struct service_door signer_doors[] = {
+	{ "cryptod-signer", "meshllm-crypto", "cryptod" },
+	{ "signer-gossipd", "meshllm-gossip", "gossipd", .is_ours = true },
+};
+
+static const struct service_door verifier_doors[] = {
+	{ "verifier-proxyd", "meshllm-proxy", "proxyd", .is_ours = true },
+};
+
 static const struct attestd_role roles[] = {
 	{ .option = "signer",
 	    .name = "attestd-signer",
@@ -12,7 +21,8 @@ static const struct attestd_role roles[] = {
 	    .sandbox = attestd_signer_sandbox,
 	    .n_sandbox = N_ELEMENTS(attestd_signer_sandbox),
 	    .channels = { ROLE_CRYPTOD, ROLE_GOSSIPD },
-	    .n_channels = 2 },
+	    .n_channels = 2,
+	    .doors = signer_doors },
 	{ .option = "verifier",
 	    .name = "attestd-verifier",
 	    .self = ROLE_VERIFIER,
@@ -21,7 +31,8 @@ static const struct attestd_role roles[] = {
 	    .sandbox = attestd_verifier_sandbox,
 	    .n_sandbox = N_ELEMENTS(attestd_verifier_sandbox),
 	    .channels = { ROLE_PROXYD },
-	    .n_channels = 1 },
+	    .n_channels = 1,
+	    .doors = verifier_doors },
 };
 
 const struct attestd_role *

@@ -90,6 +90,14 @@ signer_done(struct attestd *d)
 }
 
 void
+signer_forget(struct attestd *d)
+{
+	d->blob_len = 0;
+	if (d->refresh != NULL)
+		(void)event_del(d->refresh);
+}
+
+void
 signer_renew(struct attestd *d)
 {
 	// What was made vouches for the keys before.

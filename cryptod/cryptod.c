@@ -1,6 +1,7 @@
 // cryptod: what it holds, its channels, and its clock.  The peers are hostile
 // until their frame has passed the rule table.  A peer that is gone stays
-// gone: the parent decides what becomes of the node.
+// gone: the parent decides what becomes of the node, or a new one comes
+// through its door.
 #include "cryptod/cryptod.h"
 
 #include <sodium.h>
@@ -188,6 +189,22 @@ cryptod_free(struct cryptod *d)
 	free(d);
 }
 
+void
+cryptod_stop(struct cryptod *d)
+{
+	LOG(LOG_INFO, "stopping");
+	d->is_stopped = true;
+	(void)event_base_loopbreak(d->base); // fails without a base
+}
+
+static void
+tell_lost(struct cryptod *d, enum ipc_role role)
+{
+	for (size_t i = 0; i < cryptod_n_channels; i++)
+		if (cryptod_channels[i] == role)
+			service_lost(d->service, i);
+}
+
 static void
 on_closed(struct ipc_peer *peer, int reason)
 {
@@ -195,6 +212,7 @@ on_closed(struct ipc_peer *peer, int reason)
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
+	tell_lost(d, role);
 	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel-lost",
 	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
 	if (role == ROLE_PARENT)
@@ -216,19 +234,29 @@ watch_one(struct cryptod *d, enum ipc_role role, int *fd)
 	return ipc_peer_new(&d->peers[role], &config);
 }
 
-int
-cryptod_watch(struct cryptod *d, struct process_channels *channels)
+// Its caller has come anew if there is one already.
+static int
+on_channel(void *arg, size_t door, int fd)
+{
+	struct cryptod *d = arg;
+	enum ipc_role role = cryptod_channels[door];
+
+	ipc_peer_free(d->peers[role]);
+	d->peers[role] = NULL;
+	return watch_one(d, role, &fd);
+}
+
+static void
+on_stop(void *arg)
+{
+	cryptod_stop(arg);
+}
+
+static int
+tell_ready(struct cryptod *d)
 {
 	Ipc__Ready ready = IPC__READY__INIT;
-	int r;
 
-	r = watch_one(d, ROLE_PARENT, &channels->parent_fd);
-	for (size_t i = 0; r == 0 && i < channels->n; i++)
-		r = watch_one(d, cryptod_channels[i], &channels->fds[i]);
-	if (r < 0)
-		return r;
-	cryptod_tick(d);
-	cryptod_refill_later(d);
 	ready.has_endpoint_id = true;
 	ready.endpoint_id.len = ENDPOINT_ID_LEN;
 	ready.endpoint_id.data =
@@ -236,4 +264,31 @@ cryptod_watch(struct cryptod *d, struct process_channels *channels)
 	measure_put(&d->measure, &ready);
 	return ipc_notify(
 	    d->peers[ROLE_PARENT], IPC__TYPE__IPC_READY, &ready.base, -1);
+}
+
+static int
+watch_all(struct cryptod *d, struct process_channels *channels)
+{
+	static const struct service_events events = { on_channel, on_stop };
+	int r;
+
+	if (d->service != NULL)
+		return service_watch(d->service, d->base, &events, d);
+	r = watch_one(d, ROLE_PARENT, &channels->parent_fd);
+	for (size_t i = 0; r == 0 && i < channels->n; i++)
+		r = watch_one(d, cryptod_channels[i], &channels->fds[i]);
+	return r;
+}
+
+int
+cryptod_watch(struct cryptod *d, struct process_channels *channels)
+{
+	int r = watch_all(d, channels);
+
+	if (r < 0)
+		return r;
+	cryptod_tick(d);
+	cryptod_refill_later(d);
+	service_ready(d->service);
+	return d->service == NULL ? tell_ready(d) : 0;
 }

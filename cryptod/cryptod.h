@@ -13,6 +13,7 @@
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
+#include "common/service.h"
 #include "cryptod/ephemeral.h"
 #include "cryptod/identity.h"
 #include "cryptod/inference.h"
@@ -41,7 +42,8 @@ struct cryptod {
 	struct ephemeral *ephemeral;
 	struct event *tick_event, *refill_event;
 	struct ipc_peer *peers[ROLE_MAX]; // NULL: gone
-	bool is_stopped;		  // by the parent, in good order
+	struct service *service;	  // borrowed; NULL: there is a parent
+	bool is_stopped;		  // in good order
 	struct measure measure;
 };
 
@@ -53,12 +55,15 @@ extern const struct landlock_policy cryptod_landlock;
 // The roles of the descriptors from PROCESS_FIRST_CHANNEL_FD on.
 extern const enum ipc_role cryptod_channels[];
 extern const size_t cryptod_n_channels;
+extern const struct service_door cryptod_doors[];
 
 // Everything that needs a file or much memory.  On failure error says why.
 MUST_CHECK int cryptod_new(struct cryptod **ret, const struct cryptod_config *,
     struct event_base *, char error[static STATE_ERROR_MAX]);
 void cryptod_free(struct cryptod *);
-// Open the channels (taken) and tell the parent that we are ready.
+void cryptod_stop(struct cryptod *); // in good order
+// Open the channels (taken), or wait for them at the doors; tell the parent,
+// or systemd, that we are ready.
 MUST_CHECK int cryptod_watch(struct cryptod *, struct process_channels *);
 // Replace the inference key if that is due, and tell those who use it.
 void cryptod_tick(struct cryptod *);

@@ -1,5 +1,4 @@
 // What the parent says.  It may end cryptod, and nothing else.
-#include "common/log.h"
 #include "cryptod/cryptod.h"
 
 int
@@ -10,7 +9,6 @@ handle_stop(
 
 	(void)frame;
 	(void)msg;
-	LOG(LOG_INFO, "stopping");
-	d->is_stopped = true;
-	return event_base_loopbreak(d->base) == -1 ? -EIO : 0;
+	cryptod_stop(d);
+	return 0;
 }

@@ -8,24 +8,33 @@
 #include "common/guard.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/options.h"
+#include "common/node_options.h"
 #include "cryptod/cryptod.h"
 #include "cryptod/replay.h"
 
 struct settings {
+	char *config;
+	char *doors;
 	char *state_dir;
+	char *top_state_dir; // of all daemons, in the file
 	uint64_t rotate_seconds;
 	char *log_level;
 };
 
 // clang-format off
 static const struct option options[] = {
-	{ "state-dir", "cryptod", "DIR", "where the node's identity is kept",
+	{ "config", NULL, "FILE", "configuration file",
+	    OPTION_STRING, offsetof(struct settings, config) },
+	{ "doors", NULL, "DIR", "started by systemd: the node's doors",
+	    OPTION_STRING, offsetof(struct settings, doors) },
+	{ "state-dir", NULL, "DIR", "where the node's identity is kept",
 	    OPTION_STRING, offsetof(struct settings, state_dir) },
+	{ "state-dir", "meshllm", "DIR", NULL,
+	    OPTION_STRING, offsetof(struct settings, top_state_dir) },
 	{ "rotate-seconds", "cryptod", "N", "age of an inference key, 60 to 604800",
 	    OPTION_UINT, offsetof(struct settings, rotate_seconds),
 	    CRYPTOD_ROTATE_SECONDS_MIN, CRYPTOD_ROTATE_SECONDS_MAX },
-	{ "log-level", "cryptod", "LEVEL", "error, warning, info or debug",
+	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
 };
 // clang-format on
@@ -52,6 +61,14 @@ read_options(int argc, char **argv, struct settings *s)
 		    options, N_ELEMENTS(options), "meshllm-cryptod [options]");
 		exit(EXIT_SUCCESS);
 	}
+	if (r == 0)
+		r = node_options_load(options, N_ELEMENTS(options), s->config,
+		    s->doors != NULL, s, error, sizeof(error));
+	if (r == 0)
+		r = node_options_state_dir(&s->state_dir, s->top_state_dir,
+		    "cryptod", LOCALSTATEDIR "/lib/meshllm/cryptod");
+	if (r == -ENOMEM)
+		fatal("options", r);
 	if (r == 0 && log_set_level_name(s->log_level) < 0) {
 		(void)snprintf(error, sizeof(error),
 		    "--log-level: not error, warning, info or debug");
@@ -74,8 +91,6 @@ start(const struct settings *s, struct event_base *base)
 	char error[STATE_ERROR_MAX];
 	struct cryptod *d;
 
-	if (config.state_dir == NULL)
-		config.state_dir = LOCALSTATEDIR "/lib/meshllm/cryptod";
 	if (config.rotate_ms == 0)
 		config.rotate_ms = (uint64_t)CRYPTOD_ROTATE_SECONDS * 1000;
 	if (cryptod_new(&d, &config, base, error) < 0) {
@@ -90,6 +105,9 @@ main(int argc, char **argv)
 {
 	struct settings settings = { 0 };
 	struct process_channels channels;
+	struct service_join join = { "meshllm-cryptod", siblings, NULL,
+		cryptod_doors, cryptod_n_channels };
+	struct service *service;
 	struct event_base *base;
 	struct cryptod *d;
 	bool in_order, is_guarded;
@@ -99,10 +117,8 @@ main(int argc, char **argv)
 	log_open("cryptod");
 	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
-	if (process_take_channels(cryptod_n_channels, &channels) < 0) {
-		process_explain_alone("meshllm-cryptod", siblings);
-		return 2;
-	}
+	join.dir = settings.doors;
+	service_join(&join, &channels, &service);
 	is_guarded = guard_start_or_die();
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
@@ -114,6 +130,7 @@ main(int argc, char **argv)
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	d = start(&settings, base);
+	d->service = service;
 	measure_self_or_die(&d->measure, is_guarded);
 	if (secret_pool_is_memfd(d->pool))
 		d->measure.bits |= MEASURE_SECRET_MEMORY;
@@ -135,6 +152,7 @@ main(int argc, char **argv)
 		fatal("loop", -EIO);
 	in_order = d->is_stopped;
 	cryptod_free(d);
+	service_free(service);
 	event_base_free(base);
 	options_done(options, N_ELEMENTS(options), &settings);
 	return in_order ? EXIT_SUCCESS : EXIT_FAILURE;

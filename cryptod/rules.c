@@ -43,3 +43,15 @@ const enum ipc_role cryptod_channels[] = {
 	ROLE_SIGNER,
 };
 const size_t cryptod_n_channels = N_ELEMENTS(cryptod_channels);
+
+// The same, where systemd starts us: all come to us.
+const struct service_door cryptod_doors[] = {
+	{ "cryptod-proxyd", "meshllm-proxy", "proxyd", .is_ours = true },
+	{ "cryptod-gossipd", "meshllm-gossip", "gossipd", .is_ours = true },
+	{ "cryptod-gossipd-tls", "meshllm-gossip", "gossipd (handshakes)",
+	    .is_ours = true },
+	{ "cryptod-signer", "meshllm-attest", "attestd-signer",
+	    .is_ours = true },
+};
+_Static_assert(N_ELEMENTS(cryptod_doors) == N_ELEMENTS(cryptod_channels),
+    "a door for each channel");

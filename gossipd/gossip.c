@@ -504,6 +504,12 @@ gossip_n_peers(const struct gossip *g)
 	return g->n_peers;
 }
 
+const uint8_t *
+gossip_peer_id(const struct gossip *g, size_t i)
+{
+	return g->peers[i]->id;
+}
+
 static void
 view_addrs(struct gossip *g, const struct peer *p, struct gossip_peer *ret)
 {

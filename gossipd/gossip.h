@@ -192,5 +192,7 @@ bool gossip_is_admitted(
 bool gossip_find_peer(struct gossip *, const uint8_t id[static ENDPOINT_ID_LEN],
     struct gossip_peer *ret);
 size_t gossip_n_peers(const struct gossip *);
+// Of one of them; borrowed, good until the next event.
+const uint8_t *gossip_peer_id(const struct gossip *, size_t i);
 
 #endif

@@ -1,4 +1,4 @@
-// Puts the daemon together: channels, transport, gossip core, timers.
+// Puts the daemon together: transport, gossip core, timers.
 #include "gossipd/gossipd.h"
 
 #include <sodium.h>
@@ -6,103 +6,36 @@
 #include <sys/prctl.h>
 
 #include "common/log.h"
-#include "cryptod/client.h"
 #include "gossipd/addr_json.h"
 
 enum { TICK_MS = 1000 };
 
 // clang-format off
 const struct option gossipd_options[] = {
-	{ "state-dir", "gossipd", "DIR", "where the mesh id is kept",
+	{ "config", NULL, "FILE", "configuration file",
+	    OPTION_STRING, offsetof(struct gossipd_options, config), 0, 0 },
+	{ "doors", NULL, "DIR", "started by systemd: the node's doors",
+	    OPTION_STRING, offsetof(struct gossipd_options, doors), 0, 0 },
+	{ "state-dir", NULL, "DIR", "where the mesh id is kept",
 	    OPTION_STRING, offsetof(struct gossipd_options, state_dir), 0, 0 },
+	{ "state-dir", "meshllm", "DIR", NULL,
+	    OPTION_STRING, offsetof(struct gossipd_options, top_state_dir), 0, 0 },
 	{ "mesh", "gossipd", "ADDR:PORT", "UDP address for other nodes, at most two (0.0.0.0:9337 and [::]:9337)",
 	    OPTION_STRINGS, offsetof(struct gossipd_options, mesh), 0, 0 },
 	{ "advertise", "gossipd", "ADDR:PORT", "address to tell other nodes instead of our own, repeatable",
 	    OPTION_STRINGS, offsetof(struct gossipd_options, advertise), 0, 0 },
 	{ "join", "gossipd", "TOKEN", "invite token of a node to join, repeatable",
 	    OPTION_STRINGS, offsetof(struct gossipd_options, join), 0, 0 },
-	{ "log-level", "gossipd", "LEVEL", "error, warning, info or debug",
+	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct gossipd_options, log_level), 0, 0 },
 };
 // clang-format on
 const size_t gossipd_n_options = N_ELEMENTS(gossipd_options);
 
-static struct ipc_peer **
-slot_of(struct gossipd *d, enum ipc_role role)
-{
-	switch (role) {
-	case ROLE_PARENT:
-		return &d->parent;
-	case ROLE_CRYPTOD:
-		return &d->cryptod;
-	case ROLE_PROXYD:
-		return &d->proxyd;
-	case ROLE_SIGNER:
-		return &d->signer;
-	default:
-		return NULL;
-	}
-}
-
-static void
-on_channel_closed(struct ipc_peer *peer, int reason)
-{
-	struct gossipd *d = ipc_peer_daemon(peer);
-	enum ipc_role role = ipc_peer_role(peer);
-
-	*slot_of(d, role) = NULL;
-	// Without the parent nobody would end us; the loss of another daemon
-	// is the parent's to judge.
-	if (role == ROLE_PARENT) {
-		gossipd_stop(d);
-		return;
-	}
-	LOG(d->stopping ? LOG_DEBUG : LOG_ERROR, "channel-lost",
-	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
-}
-
-static int
-open_channel(struct gossipd *d, int fd, enum ipc_role self, enum ipc_role role,
-    struct event_base *base, struct ipc_peer **ret)
-{
-	struct ipc_channel_config config = { .base = base,
-		.fd = fd,
-		.self = self,
-		.role = role,
-		.rules = gossipd_rules,
-		.n_rules = gossipd_n_rules,
-		.daemon = d,
-		.closed = on_channel_closed };
-
-	return ipc_peer_new(ret, &config);
-}
-
-static int
-open_channels(struct gossipd *d, const struct process_channels *c)
-{
-	int r;
-
-	r = open_channel(
-	    d, c->parent_fd, ROLE_GOSSIPD, ROLE_PARENT, d->base, &d->parent);
-	if (r == 0)
-		r = open_channel(d, c->fds[0], ROLE_GOSSIPD, ROLE_CRYPTOD,
-		    d->base, &d->cryptod);
-	// Not in the loop: the handshake waits for each signature.
-	if (r == 0)
-		r = open_channel(d, c->fds[1], ROLE_GOSSIPD_TLS, ROLE_CRYPTOD,
-		    NULL, &d->cryptod_tls);
-	if (r == 0)
-		r = open_channel(d, c->fds[2], ROLE_GOSSIPD, ROLE_PROXYD,
-		    d->base, &d->proxyd);
-	if (r == 0)
-		r = open_channel(d, c->fds[3], ROLE_GOSSIPD, ROLE_SIGNER,
-		    d->base, &d->signer);
-	return r;
-}
-
 int
 gossipd_new(struct gossipd **ret, struct event_base *base,
-    const struct gossipd_options *options, const struct process_channels *c)
+    const struct gossipd_options *options, const struct process_channels *c,
+    struct service *service)
 {
 	struct gossipd *d = calloc(1, sizeof(*d));
 	int r;
@@ -111,14 +44,13 @@ gossipd_new(struct gossipd **ret, struct event_base *base,
 		return -ENOMEM;
 	d->base = base;
 	d->options = *options;
-	d->state_dir = options->state_dir == NULL ? LOCALSTATEDIR
-	    "/lib/meshllm/gossipd"
-						  : options->state_dir;
+	d->service = service;
+	d->state_dir = options->state_dir;
 	d->mesh_id_fd = -1;
 	d->is_client = true;
 	d->started_ms = clock_mono_ms();
 	TAILQ_INIT(&d->waiting);
-	if ((r = open_channels(d, c)) < 0) {
+	if ((r = channels_open(d, c)) < 0) {
 		gossipd_free(d);
 		return r;
 	}
@@ -256,8 +188,8 @@ start_quic(struct gossipd *d, size_t *ret_n_listen)
 	struct address listen[GOSSIPD_LISTEN_MAX];
 	struct quic_config config = { .base = d->base,
 		.listen = listen,
-		.sign = cryptod_sign,
-		.sign_arg = d->cryptod_tls,
+		.sign = gossipd_sign,
+		.sign_arg = d,
 		.callbacks = mesh_callbacks,
 		.arg = d };
 	int r;
@@ -318,17 +250,19 @@ join_all(struct gossipd *d)
 }
 
 // The identity and the announcement come from cryptod, which has just
-// started as we have: wait for both, in the loop; the tick ends the wait.
+// started as we have, or does so when its door is knocked at: wait for both,
+// in the loop; the tick ends the wait.
 static int
 wait_for_keys(struct gossipd *d)
 {
 	uint64_t until = clock_mono_ms() + KEYS_DEADLINE_MS;
+	bool has_parent = d->service == NULL;
 	int r;
 
-	if ((r = gossipd_refresh_keys(d)) < 0)
+	if (has_parent && (r = gossipd_refresh_keys(d)) < 0)
 		return r;
-	while (!d->has_announcement && !d->stopping && d->cryptod != NULL &&
-	    clock_mono_ms() < until) {
+	while (!d->has_announcement && !d->stopping &&
+	    (d->cryptod != NULL || !has_parent) && clock_mono_ms() < until) {
 		if (event_base_loop(d->base, EVLOOP_ONCE) == -1)
 			return -EIO;
 	}
@@ -382,7 +316,7 @@ gossipd_ready(struct gossipd *d)
 	struct address bound;
 	int r;
 
-	if (d->parent == NULL)
+	if (d->parent == NULL && d->service == NULL)
 		return -EPIPE;
 	if ((r = quic_local_address(d->quic, 0, &bound)) < 0)
 		return r;
@@ -391,7 +325,10 @@ gossipd_ready(struct gossipd *d)
 	measure_put(&d->measure, &ready);
 	LOG(LOG_INFO, "serving", F("mesh", text));
 	mesh_run_actions(d);
-	return ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
+	service_ready(d->service);
+	return d->parent == NULL
+	    ? 0
+	    : ipc_notify(d->parent, IPC__TYPE__IPC_READY, &ready.base, -1);
 }
 
 // PeerLeaving to everybody, then a moment for the packets to leave (wire-v1,

@@ -20,6 +20,7 @@
 #include "common/options.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "common/service.h"
 #include "gossipd/gossip.h"
 #include "gossipd/quic.h"
 
@@ -50,7 +51,10 @@ enum {
 };
 
 struct gossipd_options {
+	char *config;
+	char *doors;
 	char *state_dir;
+	char *top_state_dir; // of all daemons, in the file
 	struct option_list mesh, advertise, join;
 	char *log_level;
 };
@@ -130,7 +134,9 @@ struct gossipd {
 	struct event_base *base;	// borrowed
 	struct gossipd_options options; // strings borrowed from main
 	const char *state_dir;
+	struct service *service; // borrowed; NULL: there is a parent
 	struct ipc_peer *parent, *cryptod, *cryptod_tls, *proxyd, *signer;
+	bool tls_is_lost; // cryptod_tls was closed, and is still to be freed
 	struct quic *quic;
 	struct gossip *gossip;
 	struct event *tick, *greet;
@@ -173,7 +179,8 @@ struct gossipd {
 
 // ---- gossipd.c
 MUST_CHECK int gossipd_new(struct gossipd **ret, struct event_base *,
-    const struct gossipd_options *, const struct process_channels *);
+    const struct gossipd_options *, const struct process_channels *,
+    struct service *);
 void gossipd_free(struct gossipd *);
 // Everything that needs a path or cryptod's first answers; runs the loop
 // until these are there.
@@ -184,6 +191,15 @@ void gossipd_stop(struct gossipd *);
 // ---- rules.c
 extern const struct ipc_rule gossipd_rules[];
 extern const size_t gossipd_n_rules;
+enum { GOSSIPD_CHANNELS = 4 };
+extern const struct service_door gossipd_doors[GOSSIPD_CHANNELS];
+
+// ---- channels.c
+// Those of the parent are taken; else they come through the doors.
+MUST_CHECK int channels_open(struct gossipd *, const struct process_channels *);
+// A quic_sign_fn; arg is the gossipd.
+int gossipd_sign(void *arg, const uint8_t *content, size_t len,
+    uint8_t ret_signature[static SIGNATURE_LEN]);
 
 // ---- sandbox.c
 extern const struct sandbox_rule gossipd_sandbox[];
@@ -227,6 +243,8 @@ void mesh_tell_self(struct gossipd *);
 // The peer answered our exchange, so it will admit our tunnels.
 void mesh_link_greeted(struct link *);
 void mesh_start_pending(struct gossipd *, uint64_t now_ms);
+// proxyd is gone: nobody waits for tunnels that are not open yet.
+void mesh_forget_pending(struct gossipd *);
 // Dial unless a connection is up or on its way.
 MUST_CHECK int mesh_dial(struct gossipd *, const uint8_t *id,
     const struct address *addrs, size_t n, unsigned deadline_ms, bool for_core);
@@ -270,6 +288,7 @@ void evidence_expired(struct gstream *);
 // ---- publish.c: what proxyd learns
 void publish_mark(struct gossipd *, const uint8_t *id);
 void publish_flush(struct gossipd *);
+void publish_all(struct gossipd *); // to a new proxyd
 void publish_gone(struct gossipd *, const uint8_t *id);
 void publish_mesh_info(struct gossipd *);
 

@@ -279,6 +279,10 @@ on_keys(
 
 	(void)frame;
 	status = cryptod_keys_read(status, msg, &keys);
+	// Our connections, and the mesh, know the node by the other one.
+	if (status == 0 && d->quic != NULL &&
+	    memcmp(d->endpoint_id, keys.endpoint_id, ENDPOINT_ID_LEN) != 0)
+		fatal("the node has another identity now", -ESTALE);
 	if (status == 0) {
 		memcpy(d->endpoint_id, keys.endpoint_id, ENDPOINT_ID_LEN);
 		status = cryptod_announce_send(

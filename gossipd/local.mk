@@ -45,7 +45,8 @@ sbin_PROGRAMS += meshllm-gossipd
 noinst_LIBRARIES += gossipd/libgossipd.a
 GOSSIPD_CFLAGS = $(JANSSON_CFLAGS) $(AM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(SODIUM_CFLAGS)
-gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/gossipd.c \
+gossipd_libgossipd_a_SOURCES = gossipd/gossipd.h gossipd/channels.c \
+	gossipd/gossipd.c \
 	gossipd/control.c gossipd/evidence.c gossipd/handle_node.c \
 	gossipd/mesh.c \
 	gossipd/publish.c gossipd/rules.c gossipd/sandbox.c gossipd/state.c gossipd/tunnel.c

@@ -6,12 +6,10 @@
 #include "common/environment.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/options.h"
+#include "common/node_options.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "gossipd/gossipd.h"
-
-enum { N_CHANNELS = 4 }; // in the order of open_channels()
 
 // A descriptor for each tunnel.  What peers can make it hold is bounded one
 // by one elsewhere; this is for the case that they work together.
@@ -28,6 +26,14 @@ parse(struct gossipd_options *options, int argc, char *argv[])
 
 	r = options_parse(gossipd_options, gossipd_n_options, argc, argv,
 	    options, error, sizeof(error));
+	if (r == 0)
+		r = node_options_load(gossipd_options, gossipd_n_options,
+		    options->config, options->doors != NULL, options, error,
+		    sizeof(error));
+	if (r == 0 &&
+	    node_options_state_dir(&options->state_dir, options->top_state_dir,
+		"gossipd", LOCALSTATEDIR "/lib/meshllm/gossipd") < 0)
+		fatal("options", -ENOMEM);
 	if (r == 1)
 		options_help(gossipd_options, gossipd_n_options,
 		    "meshllm-gossipd [OPTION]...");
@@ -43,6 +49,9 @@ main(int argc, char *argv[])
 		NULL };
 	struct gossipd_options options = { 0 };
 	struct process_channels channels;
+	struct service_join join = { "meshllm-gossipd", siblings, NULL,
+		gossipd_doors, GOSSIPD_CHANNELS };
+	struct service *service;
 	struct event_base *base;
 	struct gossipd *d;
 	int r;
@@ -51,10 +60,8 @@ main(int argc, char *argv[])
 	environment_clean_or_die(argv);
 	if ((r = parse(&options, argc, argv)) != 0)
 		return r == 1 ? 0 : 2;
-	if (process_take_channels(N_CHANNELS, &channels) < 0) {
-		process_explain_alone("meshllm-gossipd", siblings);
-		return 2;
-	}
+	join.dir = options.doors;
+	service_join(&join, &channels, &service);
 	if (log_set_level_name(options.log_level) < 0)
 		fatal("log-level", -EINVAL);
 	if ((r = process_harden()) < 0)
@@ -67,10 +74,12 @@ main(int argc, char *argv[])
 	// QUIC paces its packets.
 	if ((r = loop_new_precise(&base)) < 0)
 		fatal("loop", r);
-	if ((r = gossipd_new(&d, base, &options, &channels)) < 0)
+	if ((r = gossipd_new(&d, base, &options, &channels, service)) < 0)
 		fatal("start", r);
 	measure_self_or_die(&d->measure, false);
-	if ((r = gossipd_start(d)) < 0)
+	if ((r = gossipd_start(d)) == -ECANCELED)
+		return EXIT_SUCCESS;
+	if (r < 0)
 		fatal("start", r);
 
 	if ((r = process_confine()) < 0)
@@ -85,6 +94,7 @@ main(int argc, char *argv[])
 	if (!d->stopping)
 		fatal("loop ended", -EIO);
 	gossipd_free(d);
+	service_free(service);
 	event_base_free(base);
 	options_done(gossipd_options, gossipd_n_options, &options);
 	return EXIT_SUCCESS;

@@ -70,6 +70,15 @@ pending_fail(struct link *link, int result)
 		pending_finish(link, p, result);
 }
 
+void
+mesh_forget_pending(struct gossipd *d)
+{
+	struct link *link, *tmp;
+
+	HASH_ITER (hh, d->links, link, tmp)
+		pending_fail(link, IPC__RESULT__RESULT_UNREACHABLE);
+}
+
 static void
 pending_start(struct link *link)
 {

@@ -133,6 +133,15 @@ publish_flush(struct gossipd *d)
 }
 
 void
+publish_all(struct gossipd *d)
+{
+	publish_mesh_info(d);
+	for (size_t i = 0; i < gossip_n_peers(d->gossip); i++)
+		publish_mark(d, gossip_peer_id(d->gossip, i));
+	publish_flush(d);
+}
+
+void
 publish_gone(struct gossipd *d, const uint8_t *id)
 {
 	int r;

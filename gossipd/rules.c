@@ -64,3 +64,10 @@ const struct ipc_rule gossipd_rules[] = {
 // clang-format on
 
 const size_t gossipd_n_rules = N_ELEMENTS(gossipd_rules);
+
+const struct service_door gossipd_doors[GOSSIPD_CHANNELS] = {
+	{ "cryptod-gossipd", "meshllm-crypto", "cryptod" },
+	{ "cryptod-gossipd-tls", "meshllm-crypto", "cryptod (handshakes)" },
+	{ "gossipd-proxyd", "meshllm-proxy", "proxyd", .is_ours = true },
+	{ "signer-gossipd", "meshllm-attest", "attestd-signer" },
+};

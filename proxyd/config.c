@@ -24,6 +24,9 @@ enum {
 static const struct option options[] = {
 	{ "config", NULL, "FILE", "configuration file",
 	    OPTION_STRING, FIELD(config) },
+	{ "doors", NULL, "DIR", "started by systemd: the node's doors",
+	    OPTION_STRING, FIELD(doors) },
+	{ "state-dir", "meshllm", "DIR", NULL, OPTION_STRING, FIELD(state_dir) },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, FIELD(log_level) },
 	{ "api", "proxyd", "ADDR:PORT",
@@ -264,8 +267,6 @@ int
 config_read(struct proxyd_config *ret, int argc, char *const argv[],
     char error[static CONFIG_ERROR_MAX])
 {
-	static const char *const sections[] = { "meshllm", "run", "cryptod",
-		"attestd", "gossipd", "proxyd", NULL };
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -273,15 +274,14 @@ config_read(struct proxyd_config *ret, int argc, char *const argv[],
 	    CONFIG_ERROR_MAX);
 	if (r == 1)
 		options_help(options, N_ELEMENTS(options),
-		    "meshllm-proxyd [options]; started by `meshllm run`");
+		    "meshllm-proxyd [options]; started by `meshllm run` or "
+		    "systemd");
 	if (r != 0)
 		return r;
-	if (ret->config != NULL) {
-		r = options_load(options, N_ELEMENTS(options), ret->config,
-		    sections, ret, error, CONFIG_ERROR_MAX);
-		if (r < 0)
-			return -EINVAL;
-	}
+	r = node_options_load(options, N_ELEMENTS(options), ret->config,
+	    ret->doors != NULL, ret, error, CONFIG_ERROR_MAX);
+	if (r < 0)
+		return r;
 	return draw_conclusions(ret, error);
 }
 

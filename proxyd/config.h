@@ -7,7 +7,7 @@
 
 #include "common/address.h"
 #include "common/cleanup.h"
-#include "common/options.h"
+#include "common/node_options.h"
 #include "proto/ipc.pb-c.h"
 #include "proxyd/listen.h"
 
@@ -16,6 +16,8 @@ enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
 struct proxyd_config {
 	// As given.
 	char *config;
+	char *doors;
+	char *state_dir; // of all daemons, in the file; proxyd keeps none
 	char *log_level;
 	char *api;
 	char *management;

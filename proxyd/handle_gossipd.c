@@ -117,6 +117,17 @@ handle_tunnel_inbound(
 	return 0;
 }
 
+bool
+proxyd_knows_self(const struct proxyd *d)
+{
+	if (d->backends.n == 0)
+		return true;
+	for (size_t i = 0; i < d->backends.n; i++)
+		if (d->backends.at[i].was_probed)
+			return true;
+	return false;
+}
+
 void
 proxyd_tell_self(struct proxyd *d)
 {

@@ -33,6 +33,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/backend.c proxyd/backend.h \
 	proxyd/backend_probe.c proxyd/backend_url.c \
 	proxyd/candidates.c proxyd/candidates.h \
+	proxyd/channels.c proxyd/channels.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
 	proxyd/config.c proxyd/config.h \
 	proxyd/gate.c proxyd/gate.h \

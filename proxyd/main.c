@@ -14,8 +14,6 @@
 #include "proxyd/proxyd.h"
 #include "proxyd/sandbox.h"
 
-enum { CHANNELS = 3 }; // cryptod, gossipd, verifier
-
 static const char *const siblings[] = { "cryptod", "gossipd", "attestd", NULL };
 
 // A connection and a tunnel or backend for each of CONNS_MAX and INBOUND_MAX.
@@ -60,6 +58,9 @@ int
 main(int argc, char *argv[])
 {
 	struct process_channels channels;
+	struct service_join join = { "meshllm-proxyd", siblings, NULL,
+		proxyd_doors, PROXYD_CHANNELS };
+	struct service *service;
 	struct proxyd_config config;
 	char error[CONFIG_ERROR_MAX];
 	struct proxyd_landlock landlock;
@@ -78,10 +79,8 @@ main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	if (r < 0)
 		complain_and_exit(error, 2);
-	if (process_take_channels(CHANNELS, &channels) < 0) {
-		process_explain_alone("meshllm-proxyd", siblings);
-		return 2;
-	}
+	join.dir = config.doors;
+	service_join(&join, &channels, &service);
 
 	// 3. what needs a path, a privilege or much memory
 	process_limit_or_die(&limits);
@@ -90,7 +89,7 @@ main(int argc, char *argv[])
 		fatal("libraries", r);
 	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
-	if (proxyd_new(&d, base, &config, &channels, error) < 0)
+	if (proxyd_new(&d, base, &config, &channels, service, error) < 0)
 		complain_and_exit(error, EXIT_FAILURE);
 
 	measure_self_or_die(&d->measure, false);
@@ -110,6 +109,7 @@ main(int argc, char *argv[])
 		fatal("loop", -EIO);
 	status = d->exit_status;
 	proxyd_free(d);
+	service_free(service);
 	event_base_free(base);
 	config_done(&config);
 	return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/channels.h"
 #include "proxyd/client_conn.h"
 #include "proxyd/inbound.h"
 #include "proxyd/keep_alive.h"
@@ -33,65 +34,6 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)event_base_loopbreak(d->base);
-}
-
-// ---- channels
-
-static void
-on_channel_closed(struct ipc_peer *peer, int reason)
-{
-	struct proxyd *d = ipc_peer_daemon(peer);
-	enum ipc_role role = ipc_peer_role(peer);
-
-	if (!d->is_stopping)
-		LOG(LOG_ERROR, "channel-lost", F("to", ipc_role_name(role)),
-		    F("reason", log_error(reason)));
-	if (role == ROLE_PARENT) {
-		d->parent = NULL;
-		proxyd_stop(d, EXIT_FAILURE);
-	} else if (role == ROLE_CRYPTOD) {
-		d->cryptod = NULL;
-	} else if (role == ROLE_GOSSIPD) {
-		d->gossipd = NULL;
-	} else {
-		d->verifier = NULL;
-	}
-}
-
-static int
-open_channel(
-    struct proxyd *d, int *fd, enum ipc_role role, struct ipc_peer **ret)
-{
-	struct ipc_channel_config config = {
-		.base = d->base,
-		.fd = take_fd(fd),
-		.self = ROLE_PROXYD,
-		.role = role,
-		.rules = proxyd_rules,
-		.n_rules = proxyd_n_rules,
-		.daemon = d,
-		.closed = on_channel_closed,
-	};
-
-	return ipc_peer_new(ret, &config);
-}
-
-static int
-open_channels(struct proxyd *d)
-{
-	int r;
-
-	r = open_channel(d, &d->channels.parent_fd, ROLE_PARENT, &d->parent);
-	if (r == 0)
-		r = open_channel(
-		    d, &d->channels.fds[0], ROLE_CRYPTOD, &d->cryptod);
-	if (r == 0)
-		r = open_channel(
-		    d, &d->channels.fds[1], ROLE_GOSSIPD, &d->gossipd);
-	if (r == 0)
-		r = open_channel(
-		    d, &d->channels.fds[2], ROLE_VERIFIER, &d->verifier);
-	return r;
 }
 
 // ---- new, watch, free
@@ -148,7 +90,7 @@ open_doors(struct proxyd *d, char error[static CONFIG_ERROR_MAX])
 int
 proxyd_new(struct proxyd **ret, struct event_base *base,
     const struct proxyd_config *config, struct process_channels *channels,
-    char error[static CONFIG_ERROR_MAX])
+    struct service *service, char error[static CONFIG_ERROR_MAX])
 {
 	struct proxyd *d = calloc(1, sizeof(*d));
 	int r;
@@ -159,6 +101,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	d->base = base;
 	d->config = config;
 	d->channels = *channels;
+	d->service = service;
 	d->exit_status = EXIT_FAILURE;
 	TAILQ_INIT(&d->conns);
 	TAILQ_INIT(&d->inbounds);
@@ -184,7 +127,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 int
 proxyd_watch(struct proxyd *d)
 {
-	int r = open_channels(d);
+	int r = channels_open(d);
 
 	if (r == 0)
 		r = listener_start(&d->api);
@@ -243,6 +186,9 @@ proxyd_tell_ready(struct proxyd *d)
 {
 	Ipc__Ready ready = IPC__READY__INIT;
 
+	service_ready(d->service);
+	if (d->parent == NULL)
+		return d->service == NULL ? -EPIPE : 0;
 	ready.api_address = d->api.text;
 	ready.management_address = d->management.text;
 	measure_put(&d->measure, &ready);

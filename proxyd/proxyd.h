@@ -16,6 +16,7 @@
 #include "common/measure.h"
 #include "common/posture.h"
 #include "common/process.h"
+#include "common/service.h"
 #include "common/sizes.h"
 #include "proxyd/access.h"
 #include "proxyd/answer.h"
@@ -112,6 +113,7 @@ struct proxyd {
 	struct event_base *base;	    // borrowed
 	const struct proxyd_config *config; // borrowed
 	struct process_channels channels;   // owned until they are opened
+	struct service *service;	    // borrowed; NULL: there is a parent
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
 	struct self self;
 	struct access access;
@@ -142,7 +144,7 @@ struct proxyd {
 
 // Binds the listeners; fds of the channels are taken in any case.
 MUST_CHECK int proxyd_new(struct proxyd **ret, struct event_base *,
-    const struct proxyd_config *, struct process_channels *,
+    const struct proxyd_config *, struct process_channels *, struct service *,
     char error[static CONFIG_ERROR_MAX]);
 void proxyd_free(struct proxyd *);
 // Open the channels and begin to serve.
@@ -151,10 +153,12 @@ MUST_CHECK int proxyd_watch(struct proxyd *);
 void proxyd_stop(struct proxyd *, int exit_status);
 // A request is done: the loop may end now.
 void proxyd_request_ended(struct proxyd *);
-// Tell the parent that we can serve.
+// Tell the parent, or systemd, that we can serve.
 MUST_CHECK int proxyd_tell_ready(struct proxyd *);
 // Tell gossipd what is served here; when the models change, or gossipd came.
 void proxyd_tell_self(struct proxyd *);
+// No backend, or one has told its models or been given up for now.
+bool proxyd_knows_self(const struct proxyd *);
 // Ask cryptod for our keys, now and after a rotation.
 void proxyd_ask_keys(struct proxyd *);
 
@@ -165,6 +169,8 @@ void proxyd_unhold(struct proxyd *, size_t *held);
 
 extern const struct ipc_rule proxyd_rules[];
 extern const size_t proxyd_n_rules;
+enum { PROXYD_CHANNELS = 3 };
+extern const struct service_door proxyd_doors[PROXYD_CHANNELS];
 
 ipc_handler handle_stop, handle_processes, handle_posture; // handle_parent.c
 ipc_handler handle_key_changed;				   // handle_cryptod.c

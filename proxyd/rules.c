@@ -90,3 +90,9 @@ const struct ipc_rule proxyd_rules[] = {
 // clang-format on
 
 const size_t proxyd_n_rules = N_ELEMENTS(proxyd_rules);
+
+const struct service_door proxyd_doors[PROXYD_CHANNELS] = {
+	{ "cryptod-proxyd", "meshllm-crypto", "cryptod" },
+	{ "gossipd-proxyd", "meshllm-gossip", "gossipd" },
+	{ "verifier-proxyd", "meshllm-attest", "attestd-verifier" },
+};

@@ -92,23 +92,16 @@ verdict_refresh(struct proxyd *d, const uint8_t *peer_id)
 		peer->verdict_asked = true;
 }
 
-int
-handle_verdicts_void(
-    struct ipc_peer *from, struct ipc_frame *frame, const ProtobufCMessage *msg)
+void
+verdicts_void(struct proxyd *d, const uint8_t *peer_id)
 {
-	const Ipc__VerdictsVoid *in = (const Ipc__VerdictsVoid *)msg;
-	struct proxyd *d = ipc_peer_daemon(from);
 	size_t n_renewed = 0;
 
-	(void)frame;
-	if (in->has_endpoint_id && in->endpoint_id.len != ENDPOINT_ID_LEN)
-		return -EBADMSG;
 	for (size_t i = 0; i < d->peers.n; i++) {
 		struct peer *peer = d->peers.at[i];
 
-		if (in->has_endpoint_id &&
-		    memcmp(peer->id, in->endpoint_id.data, ENDPOINT_ID_LEN) !=
-			0)
+		if (peer_id != NULL &&
+		    memcmp(peer->id, peer_id, ENDPOINT_ID_LEN) != 0)
 			continue;
 		peer->verdict.is_known = false;
 		// What was not good enough before may be now.
@@ -120,5 +113,18 @@ handle_verdicts_void(
 		verdict_refresh(d, peer->id);
 		evidence_refresh(d, peer);
 	}
+}
+
+int
+handle_verdicts_void(
+    struct ipc_peer *from, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__VerdictsVoid *in = (const Ipc__VerdictsVoid *)msg;
+	struct proxyd *d = ipc_peer_daemon(from);
+
+	(void)frame;
+	if (in->has_endpoint_id && in->endpoint_id.len != ENDPOINT_ID_LEN)
+		return -EBADMSG;
+	verdicts_void(d, in->has_endpoint_id ? in->endpoint_id.data : NULL);
 	return 0;
 }

@@ -11,5 +11,7 @@ void verdict_store(struct peer *, const uint8_t key[static INFERENCE_KEY_LEN],
 // Ask, if there is a key and what is known has expired; for the status
 // and the response headers.  Nobody waits for it.
 void verdict_refresh(struct proxyd *, const uint8_t *peer_id);
+// What the verifier said about this peer, NULL: about any, holds no more.
+void verdicts_void(struct proxyd *, const uint8_t *peer_id);
 
 #endif

@@ -1,0 +1,165 @@
+// The other processes of this node as channels: given by a parent, or one by
+// one through doors.  Without a parent a lost one comes back; what was in
+// flight through it has failed by then, everything else goes on.
+#include "proxyd/channels.h"
+
+#include <stdio.h>
+
+#include "common/log.h"
+#include "proxyd/verdict.h"
+
+// In the order of proxyd_doors and of the descriptors of a parent.
+static const enum ipc_role roles[PROXYD_CHANNELS] = { ROLE_CRYPTOD,
+	ROLE_GOSSIPD, ROLE_VERIFIER };
+
+static struct ipc_peer **
+slot_of(struct proxyd *d, enum ipc_role role)
+{
+	switch (role) {
+	case ROLE_PARENT:
+		return &d->parent;
+	case ROLE_CRYPTOD:
+		return &d->cryptod;
+	case ROLE_GOSSIPD:
+		return &d->gossipd;
+	default:
+		return &d->verifier;
+	}
+}
+
+// The next gossipd says which of them are still there.
+static void
+forget_peers(struct proxyd *d)
+{
+	uint64_t now = clock_unix_ms();
+
+	for (size_t i = d->peers.n; i-- > 0;)
+		peers_remove(&d->peers, d->peers.at[i]->id, now);
+}
+
+static void
+show_process(struct proxyd *d, const char *name, pid_t pid)
+{
+	struct process_shown *p;
+
+	if (d->self.n_processes >= PROCESSES_SHOWN_MAX)
+		return;
+	p = &d->self.processes[d->self.n_processes++];
+	(void)snprintf(p->name, sizeof(p->name), "%s", name);
+	p->pid = (uint32_t)pid;
+}
+
+// A parent tells; else those are shown whom we have met.
+static void
+show_processes(struct proxyd *d)
+{
+	if (d->service == NULL)
+		return;
+	d->self.n_processes = 0;
+	show_process(d, "proxyd", service_own_pid(d->service));
+	for (size_t i = 0; i < PROXYD_CHANNELS; i++)
+		show_process(
+		    d, ipc_role_name(roles[i]), service_pid(d->service, i));
+}
+
+static void
+lost(struct proxyd *d, enum ipc_role role)
+{
+	for (size_t i = 0; i < PROXYD_CHANNELS; i++)
+		if (roles[i] == role)
+			service_lost(d->service, i);
+	if (role == ROLE_GOSSIPD && d->service != NULL)
+		forget_peers(d);
+	show_processes(d);
+}
+
+static void
+on_closed(struct ipc_peer *peer, int reason)
+{
+	struct proxyd *d = ipc_peer_daemon(peer);
+	enum ipc_role role = ipc_peer_role(peer);
+
+	if (!d->is_stopping)
+		LOG(LOG_ERROR, "channel-lost", F("to", ipc_role_name(role)),
+		    F("reason", log_error(reason)));
+	*slot_of(d, role) = NULL;
+	if (role == ROLE_PARENT)
+		proxyd_stop(d, EXIT_FAILURE);
+	else
+		lost(d, role);
+}
+
+static int
+open_channel(struct proxyd *d, int *fd, enum ipc_role role)
+{
+	struct ipc_channel_config config = {
+		.base = d->base,
+		.fd = take_fd(fd),
+		.self = ROLE_PROXYD,
+		.role = role,
+		.rules = proxyd_rules,
+		.n_rules = proxyd_n_rules,
+		.daemon = d,
+		.closed = on_closed,
+	};
+
+	return ipc_peer_new(slot_of(d, role), &config);
+}
+
+// A new process on the other side: it knows nothing, and what it told before
+// may be different now.
+static void
+greet(struct proxyd *d, enum ipc_role role)
+{
+	if (role == ROLE_CRYPTOD)
+		proxyd_ask_keys(d);
+	else if (role == ROLE_GOSSIPD && proxyd_knows_self(d))
+		proxyd_tell_self(d);
+	else if (role == ROLE_VERIFIER)
+		verdicts_void(d, NULL);
+}
+
+static int
+on_channel(void *arg, size_t door, int fd)
+{
+	struct proxyd *d = arg;
+	enum ipc_role role = roles[door];
+	int r;
+
+	ipc_peer_free(*slot_of(d, role));
+	*slot_of(d, role) = NULL;
+	r = open_channel(d, &fd, role);
+	if (r < 0)
+		return r;
+	greet(d, role);
+	return 0;
+}
+
+static void
+on_change(void *arg)
+{
+	show_processes(arg);
+}
+
+static void
+on_stop(void *arg)
+{
+	LOG(LOG_INFO, "stopping");
+	proxyd_stop(arg, EXIT_SUCCESS);
+}
+
+int
+channels_open(struct proxyd *d)
+{
+	static const struct service_events events = { on_channel, on_stop,
+		on_change };
+	int r;
+
+	show_processes(d);
+	if (d->service != NULL)
+		return service_watch(d->service, d->base, &events, d);
+	r = open_channel(d, &d->channels.parent_fd, ROLE_PARENT);
+	for (size_t i = 0; r == 0 && i < PROXYD_CHANNELS; i++)
+		r = open_channel(d, &d->channels.fds[i], roles[i]);
+	return r;
+}

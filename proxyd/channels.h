@@ -1,0 +1,10 @@
+// Who proxyd talks to in its node.
+#ifndef PROXYD_CHANNELS_H
+#define PROXYD_CHANNELS_H
+
+#include "proxyd/proxyd.h"
+
+// Open those that the parent gave, or wait for them at the doors.
+MUST_CHECK int channels_open(struct proxyd *);
+
+#endif
