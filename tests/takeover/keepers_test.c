@@ -21,34 +21,20 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-#include "common/build_id.h"
-#include "common/sizes.h"
 #include "tests/sandbox/daemon.h"
+#include "tests/takeover/attack.h"
 
 enum {
 	ROUNDS = 20,	// of each channel and manner
 	MESSAGES = 300, // of one attack, unless the channel is closed
 	FLOOD = 5000,	// of allowed requests
-	REPLIES_MAX = 16384,
 	WAIT_MS = 5000,
 	STEP_MS = 2,
 	// The replay memory is touched page by page, 32 MiB at most.
 	GROWTH_MAX_KIB = 36 * 1024,
-	TYPES_END = 64, // beyond the last type
-	HANDSHAKE_LEN = 146,
 };
 
 static char dir[] = "/tmp/takeover_test.XXXXXX";
-static uint64_t random_state = 1;
-
-// The same attacks in every run.
-static uint32_t
-dice(uint32_t n)
-{
-	random_state =
-	    random_state * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(random_state >> 33) % n;
-}
 
 // ---- the keepers
 
@@ -58,33 +44,20 @@ struct keeper {
 	size_t n_channels;
 	size_t attacked; // index of the channel
 	enum ipc_role self;
-	// What may come back on it, besides the greeting.
-	uint16_t answers[3];
-	// What the attacked role may ask, well-formed; 0: nothing.
-	uint16_t may_ask[3];
-	bool signs;
+	const struct attack_rules *rules;
 };
 
 static const struct keeper keepers[] = {
 	{ "meshllm-cryptod", { "--state-dir", dir }, 4, 0, ROLE_PROXYD,
-	    { IPC__TYPE__IPC_KEYS_REPLY, IPC__TYPE__IPC_SEAL_REPLY,
-		IPC__TYPE__IPC_OPEN_REPLY },
-	    { IPC__TYPE__IPC_KEYS_REQUEST, IPC__TYPE__IPC_SEAL_REQUEST,
-		IPC__TYPE__IPC_OPEN_REQUEST },
-	    false },
+	    &attack_cryptod_proxyd },
 	{ "meshllm-cryptod", { "--state-dir", dir }, 4, 1, ROLE_GOSSIPD,
-	    { IPC__TYPE__IPC_KEYS_REPLY, IPC__TYPE__IPC_ANNOUNCE_REPLY },
-	    { IPC__TYPE__IPC_KEYS_REQUEST, IPC__TYPE__IPC_ANNOUNCE_REQUEST },
-	    false },
+	    &attack_cryptod_gossipd },
 	{ "meshllm-cryptod", { "--state-dir", dir }, 4, 2, ROLE_GOSSIPD_TLS,
-	    { IPC__TYPE__IPC_SIGN_REPLY }, { IPC__TYPE__IPC_SIGN_REQUEST },
-	    true },
+	    &attack_cryptod_tls },
 	{ "meshllm-attestd", { "--role=signer" }, 2, 1, ROLE_GOSSIPD,
-	    { IPC__TYPE__IPC_EVIDENCE_REPLY },
-	    { IPC__TYPE__IPC_EVIDENCE_REQUEST }, false },
+	    &attack_signer_gossipd },
 	{ "meshllm-attestd", { "--role=verifier" }, 1, 0, ROLE_PROXYD,
-	    { IPC__TYPE__IPC_VERDICT_REPLY },
-	    { IPC__TYPE__IPC_VERDICT_REQUEST }, false },
+	    &attack_verifier_proxyd },
 };
 
 struct attack {
@@ -92,154 +65,40 @@ struct attack {
 	struct daemon daemon;
 	int fd; // the attacker's end
 	size_t n_replies, n_signatures;
-	uint8_t content[HANDSHAKE_LEN]; // of the last handshake
-	uint8_t endpoint_id[ENDPOINT_ID_LEN];
 };
-
-// ---- raw frames
-
-struct raw {
-	struct ipc_header header;
-	uint8_t body[IPC_BODY_MAX + 512];
-	size_t len;
-};
-
-static int
-send_raw(int fd, const struct raw *f, size_t n_fds)
-{
-	union {
-		struct cmsghdr align;
-		uint8_t bytes[CMSG_SPACE(8 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov[2] = { { (void *)(uintptr_t)&f->header,
-				    sizeof(f->header) },
-		{ (void *)(uintptr_t)f->body, f->len } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	struct cmsghdr *c;
-	int fds[8];
-
-	for (size_t i = 0; i < n_fds; i++)
-		fds[i] = i % 2 == 0 ? STDERR_FILENO : fd;
-	if (n_fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
-	}
-	if (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
-		return -errno;
-	return 0;
-}
-
-static void
-pack(struct raw *f, uint16_t type, const ProtobufCMessage *msg)
-{
-	f->header = (struct ipc_header){ .type = type,
-		.request_id = 1 + dice(1 << 30) };
-	f->len = protobuf_c_message_pack(msg, f->body);
-}
 
 static void
 greet(int fd, enum ipc_role self)
 {
-	Ipc__Hello hello = IPC__HELLO__INIT;
 	struct raw f;
 
-	hello.build_id.data = (uint8_t *)(uintptr_t)build_id;
-	hello.build_id.len = sizeof(build_id);
-	hello.role = (uint32_t)self;
-	pack(&f, IPC__TYPE__IPC_HELLO, &hello.base);
-	f.header.request_id = 0;
-	assert_int_equal(send_raw(fd, &f, 0), 0);
+	attack_greet(&f, self);
+	assert_int_equal(attack_send(fd, &f, NULL, 0), 0);
 }
 
-// What a TLS 1.3 server signs (RFC 8446, section 4.4.3).
-static void
-handshake(uint8_t ret[static HANDSHAKE_LEN])
+// With the descriptor that the message wants, and with others that it does
+// not: of ours, and of the keeper's own channel.
+static int
+send_with(struct attack *a, const struct raw *f, size_t n_foreign)
 {
-	memset(ret, ' ', 64);
-	memcpy(ret + 64, "TLS 1.3, server CertificateVerify", 34);
-	for (size_t i = 98; i < HANDSHAKE_LEN; i++)
-		ret[i] = (uint8_t)dice(256);
-}
+	int pair[2] = { -1, -1 }, fds[5], r;
+	size_t n = 0;
 
-static void
-well_formed(struct attack *a, struct raw *f, uint16_t type)
-{
-	Ipc__SealRequest seal = IPC__SEAL_REQUEST__INIT;
-	Ipc__OpenRequest open_it = IPC__OPEN_REQUEST__INIT;
-	Ipc__SignRequest sign = IPC__SIGN_REQUEST__INIT;
-	Ipc__VerdictRequest verdict = IPC__VERDICT_REQUEST__INIT;
-	Ipc__KeysRequest nothing = IPC__KEYS_REQUEST__INIT;
-	const ProtobufCMessage *msg = &nothing.base;
-	uint8_t key[32];
-
-	for (size_t i = 0; i < sizeof(key); i++)
-		key[i] = dice(4) == 0 ? 0 : (uint8_t)dice(256);
-	seal.recipient_key = open_it.ephemeral_key = verdict.endpoint_id =
-	    verdict.inference_key = (ProtobufCBinaryData){ sizeof(key), key };
-	handshake(a->content);
-	sign.content = (ProtobufCBinaryData){ HANDSHAKE_LEN, a->content };
-	if (type == IPC__TYPE__IPC_SEAL_REQUEST)
-		msg = &seal.base;
-	else if (type == IPC__TYPE__IPC_OPEN_REQUEST)
-		msg = &open_it.base;
-	else if (type == IPC__TYPE__IPC_SIGN_REQUEST)
-		msg = &sign.base;
-	else if (type == IPC__TYPE__IPC_VERDICT_REQUEST)
-		msg = &verdict.base;
-	pack(f, type, msg);
-}
-
-static void
-malformed(struct raw *f)
-{
-	f->header = (struct ipc_header){ .type = (uint16_t)dice(TYPES_END),
-		.zero = dice(8) == 0 ? 1 : 0,
-		.request_id = dice(2) == 0 ? 0 : dice(1000) };
-	f->len = dice(4) == 0 ? dice(sizeof(f->body)) : dice(160);
-	for (size_t i = 0; i < f->len; i++)
-		f->body[i] = (uint8_t)dice(256);
-}
-
-// A real handshake with one thing wrong, or something else to sign.
-static void
-almost_a_handshake(struct attack *a, struct raw *f)
-{
-	static const char other[] = "meshllm announcement";
-
-	well_formed(a, f, IPC__TYPE__IPC_SIGN_REQUEST);
-	switch (dice(4)) {
-	case 0: // a byte of what is fixed
-		f->body[3 + dice(98)] ^= (uint8_t)(1 + dice(255));
-		break;
-	case 1:				// shorter, with the length of the field
-		f->len -= 1 + dice(15); // 16: one with SHA-256
-		f->body[1] = (uint8_t)(0x80 | (f->len - 3));
-		break;
-	case 2: // the text of another statement
-		memcpy(f->body + 3 + 64, other, sizeof(other));
-		break;
-	default: // the zero before the hash
-		f->body[3 + 97] = 1;
+	if (attack_wants_fd(f->header.type)) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair),
+		    0);
+		fds[n++] = pair[0];
 	}
+	for (size_t i = 0; i < n_foreign; i++)
+		fds[n++] = i % 2 == 0 ? STDERR_FILENO : a->fd;
+	r = attack_send(a->fd, f, fds, n);
+	close_fd(&pair[0]);
+	close_fd(&pair[1]);
+	return r;
 }
 
 // ---- answers
-
-static bool
-is_answer(const struct keeper *k, uint16_t type)
-{
-	if (type == IPC__TYPE__IPC_HELLO || type == IPC__TYPE__IPC_KEY_CHANGED)
-		return true;
-	for (size_t i = 0; i < N_ELEMENTS(k->answers); i++)
-		if (k->answers[i] != 0 && k->answers[i] == type)
-			return true;
-	return false;
-}
 
 // Reads what is there; each must be an answer that this role may have.
 // false: the keeper has closed the channel.
@@ -248,11 +107,11 @@ take_replies(struct attack *a)
 {
 	struct raw f;
 	ssize_t n;
+	int passed;
 
-	while ((n = recv(a->fd, &f, sizeof(f.header) + sizeof(f.body),
-		    MSG_DONTWAIT)) > 0) {
-		assert_true((size_t)n >= sizeof(f.header));
-		if (!is_answer(a->keeper, f.header.type))
+	while ((n = attack_receive(a->fd, &f, &passed)) >= 0) {
+		assert_int_equal(passed, -1);
+		if (!attack_is_answer(a->keeper->rules, f.header.type))
 			fail_msg("%s answered type %u to %s",
 			    a->keeper->program, f.header.type,
 			    ipc_role_name(a->keeper->self));
@@ -260,7 +119,7 @@ take_replies(struct attack *a)
 		if (f.header.type == IPC__TYPE__IPC_SIGN_REPLY)
 			a->n_signatures++;
 	}
-	return n == -1 && errno == EAGAIN;
+	return n == -EAGAIN;
 }
 
 // ---- one attack
@@ -345,9 +204,9 @@ attack_end(struct attack *a)
 	int status = -1;
 
 	assert_int_equal(waitpid(a->daemon.pid, &status, WNOHANG), 0);
-	pack(&f, IPC__TYPE__IPC_STOP, &stop.base);
+	attack_pack(&f, IPC__TYPE__IPC_STOP, &stop.base);
 	f.header.request_id = 0;
-	assert_int_equal(send_raw(a->daemon.parent_fd, &f, 0), 0);
+	assert_int_equal(attack_send(a->daemon.parent_fd, &f, NULL, 0), 0);
 	for (unsigned ms = 0; ms < WAIT_MS; ms += STEP_MS) {
 		(void)take_replies(a);
 		if (waitpid(a->daemon.pid, &status, WNOHANG) == a->daemon.pid)
@@ -360,46 +219,6 @@ attack_end(struct attack *a)
 	close_fd(&a->daemon.parent_fd);
 	for (size_t i = 0; i < a->daemon.n; i++)
 		close_fd(&a->daemon.fds[i]);
-}
-
-static size_t
-count(const uint16_t *types, size_t n)
-{
-	size_t k = 0;
-
-	while (k < n && types[k] != 0)
-		k++;
-	return k;
-}
-
-// The next message of an attacker who does anything.
-static void
-next_message(struct attack *a, struct raw *f)
-{
-	const struct keeper *k = a->keeper;
-	uint16_t allowed = k->may_ask[dice((uint32_t)count(k->may_ask, 3))];
-
-	switch (dice(8)) {
-	case 0:
-		malformed(f);
-		break;
-	case 1: // well-formed, of any type
-		well_formed(a, f, (uint16_t)(1 + dice(TYPES_END)));
-		break;
-	case 2:
-		almost_a_handshake(a, f);
-		break;
-	case 3: // as an answer, or as a notice
-		well_formed(a, f, allowed);
-		f->header.request_id = dice(3);
-		break;
-	case 4: // cut or with something behind it
-		well_formed(a, f, allowed);
-		f->len = dice((uint32_t)f->len + 40);
-		break;
-	default:
-		well_formed(a, f, allowed);
-	}
 }
 
 // ---- tests
@@ -415,11 +234,14 @@ whatever_is_sent_the_keepers_live_on(void **state)
 
 			attack_begin(&a, &keepers[i]);
 			for (size_t n = 0; n < MESSAGES; n++) {
-				next_message(&a, &f);
-				if (send_raw(a.fd, &f,
-					dice(6) == 0 ? 1 + dice(3) : 0) < 0)
+				size_t foreign = attack_dice(6) == 0
+				    ? 1 + attack_dice(3)
+				    : 0;
+
+				attack_next(a.keeper->rules, &f);
+				if (send_with(&a, &f, foreign) < 0)
 					break;
-				if (dice(2) == 0 && !take_replies(&a))
+				if (attack_dice(2) == 0 && !take_replies(&a))
 					break;
 			}
 			attack_end(&a);
@@ -441,18 +263,16 @@ a_flood_costs_no_memory(void **state)
 		attack_begin(&a, k);
 		// Everything that is made once is there after the first ones.
 		for (size_t n = 0; n < 200; n++) {
-			well_formed(
-			    &a, &f, k->may_ask[n % count(k->may_ask, 3)]);
-			(void)send_raw(a.fd, &f, 0);
+			attack_well_formed(&f, attack_may_ask(k->rules, n));
+			(void)send_with(&a, &f, 0);
 			(void)poll(NULL, 0, 1);
 			assert_true(take_replies(&a));
 		}
 		before = resident_kib(a.daemon.pid);
 		fds = count_descriptors(a.daemon.pid);
 		for (size_t n = 0, left = WAIT_MS; n < FLOOD && left > 0;) {
-			well_formed(
-			    &a, &f, k->may_ask[n % count(k->may_ask, 3)]);
-			if (send_raw(a.fd, &f, 0) == 0) {
+			attack_well_formed(&f, attack_may_ask(k->rules, n));
+			if (send_with(&a, &f, 0) == 0) {
 				n++;
 				continue;
 			}
@@ -485,9 +305,8 @@ who_reads_no_answer_is_bounded(void **state)
 		for (size_t n = 0, stuck = 0; n < FLOOD && stuck < 50;) {
 			int r;
 
-			well_formed(
-			    &a, &f, k->may_ask[n % count(k->may_ask, 3)]);
-			r = send_raw(a.fd, &f, 0);
+			attack_well_formed(&f, attack_may_ask(k->rules, n));
+			r = send_with(&a, &f, 0);
 			if (r == 0) {
 				n++;
 				stuck = 0;
@@ -514,7 +333,7 @@ foreign_descriptors_are_closed(void **state)
 		skip();
 	}
 	for (size_t i = 0; i < N_ELEMENTS(keepers); i++)
-		for (uint16_t type = 0; type < TYPES_END; type++) {
+		for (uint16_t type = 0; type < ATTACK_TYPES_END; type++) {
 			struct attack a;
 			struct raw f;
 			size_t fds;
@@ -522,9 +341,9 @@ foreign_descriptors_are_closed(void **state)
 			attack_begin(&a, &keepers[i]);
 			(void)poll(NULL, 0, 2);
 			fds = count_descriptors(a.daemon.pid);
-			well_formed(&a, &f, type);
-			for (size_t n = 1; n <= 8; n *= 2)
-				(void)send_raw(a.fd, &f, n);
+			attack_well_formed(&f, type);
+			for (size_t n = 1; n <= 4; n *= 2)
+				(void)send_with(&a, &f, n);
 			(void)poll(NULL, 0, 2);
 			expect_descriptors(&a, fds);
 			attack_end(&a);
@@ -542,8 +361,8 @@ nothing_but_a_handshake_is_signed(void **state)
 	(void)state;
 	for (size_t round = 0; round < 4 * (size_t)ROUNDS; round++) {
 		attack_begin(&a, k);
-		almost_a_handshake(&a, &f);
-		(void)send_raw(a.fd, &f, 0);
+		attack_almost_a_handshake(&f);
+		(void)send_with(&a, &f, 0);
 		for (unsigned ms = 0; ms < WAIT_MS && take_replies(&a);
 		     ms += STEP_MS)
 			(void)poll(NULL, 0, STEP_MS);
@@ -551,8 +370,8 @@ nothing_but_a_handshake_is_signed(void **state)
 		attack_end(&a);
 	}
 	attack_begin(&a, k);
-	well_formed(&a, &f, IPC__TYPE__IPC_SIGN_REQUEST);
-	assert_int_equal(send_raw(a.fd, &f, 0), 0);
+	attack_well_formed(&f, IPC__TYPE__IPC_SIGN_REQUEST);
+	assert_int_equal(send_with(&a, &f, 0), 0);
 	for (unsigned ms = 0; ms < WAIT_MS && a.n_signatures == 0;
 	     ms += STEP_MS) {
 		assert_true(take_replies(&a));

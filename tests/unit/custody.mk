@@ -47,9 +47,10 @@ tests_sandbox_network_test_LDADD = tests/sandbox/libdaemon.a \
 
 check_PROGRAMS += tests/takeover/keepers_test
 TESTS += tests/takeover/keepers_test
-tests_takeover_keepers_test_SOURCES = tests/takeover/keepers_test.c
+tests_takeover_keepers_test_SOURCES = tests/takeover/keepers_test.c \
+	tests/takeover/attack.c tests/takeover/attack.h
 tests_takeover_keepers_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
-	-DBUILD_DIR='"$(abs_top_builddir)"'
+	$(SSL_CFLAGS) -DBUILD_DIR='"$(abs_top_builddir)"'
 tests_takeover_keepers_test_LDADD = tests/sandbox/libdaemon.a \
 	$(COMMON_LIBS) $(CMOCKA_LIBS)
 endif
