@@ -24,6 +24,8 @@ attestd_done(struct attestd *d)
 	signer_done(d);
 	trust_watch_done(d);
 	held_done(&d->held);
+	free(d->blob_cache);
+	d->blob_cache = NULL;
 	sessions_free(d->sessions);
 	trust_store_done(&d->trust);
 }

@@ -11,6 +11,7 @@
 
 #include "attestd/answers.h"
 #include "attestd/attester.h"
+#include "attestd/blob_cache.h"
 #include "attestd/blob_make.h"
 #include "attestd/held.h"
 #include "attestd/machine.h"
@@ -67,9 +68,10 @@ struct attestd {
 	struct answers *answers; // owned; of evidence v2
 	// verifier
 	struct trust_store trust;
-	struct event *trust_event; // owned; its folder changed
-	struct held_table held;	   // evidence v2 of other nodes
-	struct sessions *sessions; // owned; with hosts that are asked
+	struct event *trust_event;     // owned; its folder changed
+	struct blob_cache *blob_cache; // owned
+	struct held_table held;	       // evidence v2 of other nodes
+	struct sessions *sessions;     // owned; with hosts that are asked
 };
 
 enum {

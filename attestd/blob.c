@@ -214,8 +214,8 @@ blob_canonical(const struct blob *blob, uint8_t **ret, size_t *ret_len)
 	return 0;
 }
 
-static bool
-is_signed(const struct blob *blob)
+bool
+blob_is_signed(const struct blob *blob)
 {
 	uint8_t *bytes;
 	size_t len;
@@ -251,9 +251,10 @@ is_blessed(const struct blob *blob, const struct blob_expected *e)
 }
 
 enum blob_status
-blob_verify(const struct blob *blob, const struct blob_expected *e)
+blob_verify_signed(
+    const struct blob *blob, const struct blob_expected *e, bool is_signed)
 {
-	if (!is_signed(blob))
+	if (!is_signed)
 		return BLOB_INVALID_SIGNATURE;
 	if (!json_in_text_is(blob->node_id, e->node_id))
 		return BLOB_MISMATCHED_NODE_ID;
@@ -267,6 +268,12 @@ blob_verify(const struct blob *blob, const struct blob_expected *e)
 	if (!is_blessed(blob, e))
 		return BLOB_UNBLESSED_BINARY;
 	return BLOB_VERIFIED;
+}
+
+enum blob_status
+blob_verify(const struct blob *blob, const struct blob_expected *e)
+{
+	return blob_verify_signed(blob, e, blob_is_signed(blob));
 }
 
 enum blob_status

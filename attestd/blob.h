@@ -52,6 +52,10 @@ void blob_done(struct blob *);
 // The bytes that are signed; free().  -ENOMEM.
 MUST_CHECK int blob_canonical(
     const struct blob *, uint8_t **ret, size_t *ret_len);
+// The first check, and the others.
+bool blob_is_signed(const struct blob *);
+enum blob_status blob_verify_signed(
+    const struct blob *, const struct blob_expected *, bool is_signed);
 // The first check that fails, or BLOB_VERIFIED.
 enum blob_status blob_verify(const struct blob *, const struct blob_expected *);
 // Both in one; what does not parse is BLOB_NONE.

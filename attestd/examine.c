@@ -202,7 +202,8 @@ examine_blob(struct examined *x, const struct examine_question *q)
 	memcpy(question.node, x->file.node, ENDPOINT_ID_LEN);
 	memcpy(
 	    question.inference_key, x->file.inference_key, INFERENCE_KEY_LEN);
-	status = level_blob_status(q->store, &question, &blob);
+	status = level_blob_status(
+	    q->store, &question, &blob, blob_is_signed(&blob));
 	blob_rows(x, q, &blob, status);
 	if (status == BLOB_VERIFIED && level_blob_key(&blob, key) == 0) {
 		row(x, "attestation key", EXAMINED_OK, "%s", hex_of(key).text);

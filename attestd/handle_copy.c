@@ -64,7 +64,8 @@ handle_evidence_copy(
 	    (const Ipc__EvidenceCopyRequest *)msg;
 	struct attestd *d = ipc_peer_daemon(peer);
 	Ipc__EvidenceCopyReply reply = IPC__EVIDENCE_COPY_REPLY__INIT;
-	struct level_question question = { .now_ms = clock_unix_ms() };
+	struct level_question question = { .now_ms = clock_unix_ms(),
+		.cache = d->blob_cache };
 	struct evidence_file file;
 	AUTO_FD fd = take_fd(&frame->fd);
 

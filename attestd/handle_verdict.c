@@ -38,7 +38,8 @@ handle_verdict(
 	const Ipc__VerdictRequest *request = (const Ipc__VerdictRequest *)msg;
 	struct attestd *d = ipc_peer_daemon(peer);
 	Ipc__VerdictReply reply = IPC__VERDICT_REPLY__INIT;
-	struct level_question question = { .now_ms = clock_unix_ms() };
+	struct level_question question = { .now_ms = clock_unix_ms(),
+		.cache = d->blob_cache };
 	struct verdict verdict;
 
 	if (request->endpoint_id.len != ENDPOINT_ID_LEN ||

@@ -16,8 +16,8 @@
 #include "common/cleanup.h"
 
 enum {
-	HELD_MAX = 4096,		   // nodes; the oldest makes room
-	HELD_BYTES_MAX = 12 * 1024 * 1024, // of evidence, all together
+	HELD_MAX = 4096,		  // nodes; the oldest makes room
+	HELD_BYTES_MAX = 8 * 1024 * 1024, // of evidence, all together
 };
 
 // Why credential activation is due, though it may have been done before.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attestd/blob_cache.h"
 #include "attestd/p256.h"
 #include "common/hex.h"
 
@@ -147,7 +148,8 @@ first_use(struct trust_store *store, const uint8_t *node, const uint8_t *key,
 		return;
 	}
 	level_say(ret, "the key is new, and it could not be remembered: %s",
-	    strerrordesc_np(-r));
+	    r == -EAGAIN ? "too many new keys came at once"
+			 : strerrordesc_np(-r));
 }
 
 void
@@ -212,68 +214,46 @@ level_blob_problem(enum blob_status status)
 	return "";
 }
 
-struct images {
-	char (*texts)[2 * TRUST_ID_LEN + 1]; // owned
-	const char **list;		     // owned
-	size_t n;
-};
-
+// The host's program as the list has it, or not in it: as a list of one name,
+// or none.
 static void
-images_done(struct images *images)
+set_blessed(const struct trust_store *store, const struct blob *blob,
+    const char *const list[1], char name[static 2 * TRUST_ID_LEN + 1],
+    struct blob_expected *e)
 {
-	free(images->texts);
-	free(images->list);
-}
+	uint8_t image[TRUST_ID_LEN];
 
-// The accepted programs as text.
-static int
-images_of(const struct trust_store *store, struct images *ret)
-{
-	const struct trust_list *all = &store->decided;
-
-	*ret = (struct images){
-		.texts = calloc(all->n + 1, sizeof(*ret->texts)),
-		.list = calloc(all->n + 1, sizeof(*ret->list)),
-	};
-	if (ret->texts == NULL || ret->list == NULL) {
-		images_done(ret);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < all->n; i++)
-		if (all->at[i].kind == TRUST_IMAGE) {
-			hex_encode(
-			    ret->texts[ret->n], all->at[i].id, TRUST_ID_LEN);
-			ret->list[ret->n] = ret->texts[ret->n];
-			ret->n++;
-		}
-	return 0;
+	if (trust_find(&store->decided, TRUST_IMAGE, NULL) == NULL)
+		return;
+	e->blessed = list;
+	if (hex_decode(blob->binary_hash.at, blob->binary_hash.len, image,
+		sizeof(image)) < 0 ||
+	    trust_find(&store->decided, TRUST_IMAGE, image) == NULL)
+		return;
+	hex_encode(name, image, sizeof(image));
+	e->n_blessed = 1;
 }
 
 enum blob_status
 level_blob_status(struct trust_store *store, const struct level_question *q,
-    const struct blob *blob)
+    const struct blob *blob, bool is_signed)
 {
 	char node[ENDPOINT_ID_HEX_LEN + 1];
 	char key[sodium_base64_ENCODED_LEN(
 	    INFERENCE_KEY_LEN, sodium_base64_VARIANT_ORIGINAL)];
-	struct images images;
+	char image[2 * TRUST_ID_LEN + 1];
+	const char *const images[] = { image };
 	struct blob_expected e = { .node_id = node,
 		.inference_key = key,
 		.max_age_seconds = BLOB_MAX_AGE_SECONDS };
-	enum blob_status status;
 
 	hex_endpoint_id(q->node, node);
 	(void)sodium_bin2base64(key, sizeof(key), q->inference_key,
 	    INFERENCE_KEY_LEN, sodium_base64_VARIANT_ORIGINAL);
 	e.now.seconds = (int64_t)(q->now_ms / 1000);
 	e.now.nanoseconds = (uint32_t)(q->now_ms % 1000) * 1000000;
-	if (images_of(store, &images) < 0)
-		return BLOB_NONE;
-	e.blessed = images.n == 0 ? NULL : images.list;
-	e.n_blessed = images.n;
-	status = blob_verify(blob, &e);
-	images_done(&images);
-	return status;
+	set_blessed(store, blob, images, image, &e);
+	return blob_verify_signed(blob, &e, is_signed);
 }
 
 // Not longer than the evidence itself is good for.
@@ -298,13 +278,15 @@ static void
 judge(struct trust_store *store, const struct level_question *q,
     const struct blob *blob, struct verdict *ret)
 {
-	enum blob_status status = level_blob_status(store, q, blob);
-	uint8_t key[TRUST_ID_LEN];
+	struct blob_facts facts;
+	enum blob_status status;
 
-	if (status != BLOB_VERIFIED || level_blob_key(blob, key) < 0)
+	blob_facts_find(q->cache, q->blob, q->blob_len, blob, &facts);
+	status = level_blob_status(store, q, blob, facts.is_signed);
+	if (status != BLOB_VERIFIED)
 		level_say(ret, "%s", level_blob_problem(status));
 	else
-		level_of_key(store, q->node, key, q->now_ms, ret);
+		level_of_key(store, q->node, facts.key, q->now_ms, ret);
 	set_expiry(blob, q->now_ms, ret);
 }
 

@@ -26,6 +26,8 @@ enum {
 				      // of the trust files
 };
 
+struct blob_cache;
+
 struct verdict {
 	enum level level;
 	char reason[LEVEL_REASON_MAX + 1]; // why it is not one higher
@@ -41,7 +43,8 @@ struct level_question {
 	// Of the connection that is used now, or NULL: evidence v2 counts on
 	// the one that it was given on only.
 	const uint8_t *binding;
-	uint64_t now_ms; // Unix
+	uint64_t now_ms;	  // Unix
+	struct blob_cache *cache; // or NULL
 };
 
 // Remembers a key that is seen first (trust_store_see).
@@ -53,8 +56,8 @@ MUST_CHECK int level_blob_key(
     const struct blob *, uint8_t ret[static TRUST_ID_LEN]);
 // What becomes of the blob by the old network's rules, with the operator's
 // list of programs.
-enum blob_status level_blob_status(
-    struct trust_store *, const struct level_question *, const struct blob *);
+enum blob_status level_blob_status(struct trust_store *,
+    const struct level_question *, const struct blob *, bool is_signed);
 // In words; "": verified.
 const char *level_blob_problem(enum blob_status);
 // -1: no level has this name.

@@ -170,6 +170,9 @@ init_role(struct attestd *d, const struct settings *s,
 		ret_policy->n_paths = s->state_dir == NULL ? 0 : 1;
 		if ((r = sessions_new(&d->sessions)) < 0)
 			return r;
+		d->blob_cache = calloc(1, sizeof(*d->blob_cache));
+		if (d->blob_cache == NULL)
+			return -ENOMEM;
 		r = trust_store_init(&d->trust, s->state_dir);
 		return r < 0 ? r : trust_watch_init(d, s->state_dir);
 	}

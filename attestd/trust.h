@@ -29,6 +29,7 @@ enum {
 	TRUST_LINES_MAX = 8192,
 	TRUST_FILE_MAX = 2 * 1024 * 1024,
 	TRUST_NAME_MAX = 64, // of a root
+	TRUST_NEW_MAX = 256, // keys remembered at once; then one each second
 };
 
 #define TRUST_FILE "trust"
@@ -55,6 +56,7 @@ struct trust_line {
 struct trust_list {
 	struct trust_line *at; // owned
 	size_t n;
+	bool is_sorted; // by kind and id; then found without looking at all
 };
 
 // Text to lines.  -EBADMSG with the number of the first bad line, -ENOMEM.
@@ -67,6 +69,7 @@ MUST_CHECK int trust_line_text(const struct trust_line *, char **ret);
 // NULL: there is none.  id may be NULL: the first of the kind.
 const struct trust_line *trust_find(
     const struct trust_list *, enum trust_kind, const uint8_t *id);
+void trust_sort(struct trust_list *);
 // -ENOSPC: TRUST_LINES_MAX.
 MUST_CHECK int trust_add(struct trust_list *, const struct trust_line *);
 // Removes all lines of this kind and id; their number.
@@ -89,9 +92,10 @@ struct trust_store {
 	struct trust_list decided, seen;
 	struct ek_root *roots; // owned; names of the operator's in decided
 	size_t n_roots;
-	uint64_t generation; // grows with each reading of the operator's file
-	bool is_read_only;   // a key that is new is not remembered
-	bool is_damaged;     // the operator's file; then nobody is trusted
+	uint64_t n_new, new_s; // remembered of late
+	uint64_t generation;   // grows with each reading of the operator's file
+	bool is_read_only;     // a key that is new is not remembered
+	bool is_damaged;       // the operator's file; then nobody is trusted
 	size_t bad_line;
 	struct timespec changed; // of the file that was read
 	uint64_t size, inode;
@@ -104,7 +108,7 @@ void trust_store_done(struct trust_store *);
 bool trust_store_refresh(struct trust_store *);
 // `decided` is another now: collect the roots.  -ENOMEM.
 MUST_CHECK int trust_store_decided(struct trust_store *);
-// Remember the first use, on disk before it counts.
+// Remember the first use, on disk before it counts.  -EAGAIN: too many lately.
 MUST_CHECK int trust_store_see(struct trust_store *,
     const uint8_t node[static TRUST_ID_LEN],
     const uint8_t key[static TRUST_ID_LEN], uint64_t now_s);

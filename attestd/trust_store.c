@@ -21,6 +21,7 @@ trust_store_decided(struct trust_store *s)
 {
 	size_t n = 0;
 
+	trust_sort(&s->decided);
 	s->generation++;
 	free(s->roots);
 	s->n_roots = 0;
@@ -107,6 +108,7 @@ trust_store_init(struct trust_store *s, const char *dir)
 		close_fd(&s->dir_fd);
 		return r;
 	}
+	trust_sort(&s->seen);
 	look(s, s);
 	load_decisions(s);
 	return 0;
@@ -120,6 +122,20 @@ trust_store_done(struct trust_store *s)
 	close_fd(&s->dir_fd);
 }
 
+// Each new key costs a write to the disk; anybody can make many.
+static bool
+may_remember(struct trust_store *s, uint64_t now_s)
+{
+	uint64_t passed = now_s > s->new_s ? now_s - s->new_s : 0;
+
+	s->n_new = passed < s->n_new ? s->n_new - passed : 0;
+	s->new_s = now_s;
+	if (s->n_new >= TRUST_NEW_MAX)
+		return false;
+	s->n_new++;
+	return true;
+}
+
 int
 trust_store_see(struct trust_store *s, const uint8_t node[static TRUST_ID_LEN],
     const uint8_t key[static TRUST_ID_LEN], uint64_t now_s)
@@ -129,6 +145,8 @@ trust_store_see(struct trust_store *s, const uint8_t node[static TRUST_ID_LEN],
 
 	if (s->dir_fd == -1 || s->is_read_only)
 		return -EROFS;
+	if (!may_remember(s, now_s))
+		return -EAGAIN;
 	memcpy(line.id, node, TRUST_ID_LEN);
 	memcpy(line.key, key, TRUST_ID_LEN);
 	if ((r = trust_add(&s->seen, &line)) < 0)

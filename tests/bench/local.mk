@@ -12,4 +12,10 @@ tests_bench_meshllm_floor_SOURCES = tests/bench/floor.c \
 tests_bench_meshllm_floor_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 tests_bench_meshllm_floor_LDADD = $(PROXYPARSE_LIBS) $(SODIUM_LIBS)
+noinst_PROGRAMS += tests/bench/meshllm-verdict
+tests_bench_meshllm_verdict_SOURCES = tests/bench/verdict.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_bench_meshllm_verdict_CFLAGS = $(EVIDENCE_CFLAGS) \
+	-DBENCH_DATA='"$(abs_top_srcdir)/tests"'
+tests_bench_meshllm_verdict_LDADD = $(EVIDENCE_LIBS)
 EXTRA_DIST += tests/bench/run

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "attestd/client.h"
 #include "common/log.h"
@@ -14,7 +15,7 @@
 #include "tests/sandbox/daemon.h"
 #include "tests/unit/swtpm.h"
 
-enum { DEADLINE = 5000, ROUNDS = 100 };
+enum { DEADLINE = 5000, ROUNDS = 100, PEERS = 200, MANY = 10000 };
 
 struct node {
 	struct daemon daemon;
@@ -170,6 +171,21 @@ ask_verdict(struct node *n, size_t key_len, struct wanted *w)
 }
 
 static void
+ask_about(struct node *n, const uint8_t *id, const struct attestd_evidence *e,
+    struct wanted *w)
+{
+	Ipc__VerdictRequest m = IPC__VERDICT_REQUEST__INIT;
+
+	m.endpoint_id.data = m.inference_key.data = (uint8_t *)(uintptr_t)id;
+	m.endpoint_id.len = m.inference_key.len = 32;
+	m.has_evidence = true;
+	m.evidence.data = (uint8_t *)(uintptr_t)e->bytes;
+	m.evidence.len = e->len;
+	w->result = ipc_call_wait(n->first, IPC__TYPE__IPC_VERDICT_REQUEST,
+	    &m.base, IPC__TYPE__IPC_VERDICT_REPLY, DEADLINE, on_verdict, w);
+}
+
+static void
 without_evidence_a_node_is_at_the_lowest_level(void **state)
 {
 	struct node n;
@@ -193,6 +209,82 @@ without_evidence_a_node_is_at_the_lowest_level(void **state)
 	}
 	ask_verdict(&n, 31, &w);
 	assert_int_not_equal(w.result, 0);
+	assert_int_equal(stop(&n), 0);
+}
+
+// A blob of the vectors with room behind it: signed, and different each time.
+static size_t
+make_blob(uint8_t ret[static EVIDENCE_MAX], unsigned number)
+{
+	char path[] = TEST_DATA "/c_attestation.json";
+	json_t *json = json_load_file(path, 0, NULL);
+	const char *text = json_string_value(json_object_get(
+	    json_array_get(json_object_get(json, "vectors"), 0), "blob_json"));
+	int n;
+
+	assert_non_null(text);
+	n = snprintf((char *)ret, EVIDENCE_MAX, "%.*s,\"n\":%u}",
+	    (int)strlen(text) - 1, text, number);
+	json_decref(json);
+	memset(ret + n, ' ', EVIDENCE_MAX - (size_t)n);
+	return EVIDENCE_MAX;
+}
+
+static size_t
+resident_kib(pid_t pid)
+{
+	char path[64], line[256];
+	size_t kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "VmRSS:", 6) == 0)
+			kib = strtoul(line + 6, NULL, 10);
+	(void)fclose(f);
+	return kib;
+}
+
+static void
+ten_thousand_verdicts_about_the_largest_evidence(void **state)
+{
+	static uint8_t blobs[PEERS][EVIDENCE_MAX];
+	size_t before = 0, after;
+	uint64_t started;
+	struct node n;
+
+	(void)state;
+	for (unsigned i = 0; i < PEERS; i++)
+		assert_int_equal(make_blob(blobs[i], i), EVIDENCE_MAX);
+	start(&n, "verifier", 1, NULL);
+	n.parent_fd = n.daemon.parent_fd;
+	n.parent =
+	    connect_as(&n, &n.daemon.parent_fd, ROLE_PARENT, ROLE_VERIFIER);
+	n.first = connect_as(&n, &n.daemon.fds[0], ROLE_PROXYD, ROLE_VERIFIER);
+	while (!n.is_ready)
+		assert_int_equal(daemon_pump(n.parent, n.parent_fd), 0);
+	started = clock_mono_ms();
+	for (unsigned i = 0; i < MANY; i++) {
+		const struct attestd_evidence e = { blobs[i % PEERS],
+			EVIDENCE_MAX };
+		uint8_t id[32] = { 1, (uint8_t)i };
+		struct wanted w = { 0 };
+
+		ask_about(&n, id, &e, &w);
+		assert_int_equal(w.result, 0);
+		assert_int_equal(w.verdict.level, IPC__LEVEL__LEVEL_NONE);
+		assert_string_equal(w.reason, "the evidence is another node's");
+		if (i == PEERS)
+			before = resident_kib(n.daemon.pid);
+	}
+	after = resident_kib(n.daemon.pid);
+	(void)printf("%d verdicts in %llu ms, %zu KiB, then %zu KiB\n", MANY,
+	    (unsigned long long)(clock_mono_ms() - started), before, after);
+#ifndef SANITIZERS
+	assert_true(after < before + 1024);
+#endif
 	assert_int_equal(stop(&n), 0);
 }
 
@@ -373,6 +465,8 @@ main(void)
 		    without_evidence_a_node_is_at_the_lowest_level),
 		cmocka_unit_test(
 		    verifier_takes_verdicts_back_when_trust_changes),
+		cmocka_unit_test(
+		    ten_thousand_verdicts_about_the_largest_evidence),
 		cmocka_unit_test(a_software_key_signs_under_the_filter),
 		cmocka_unit_test(a_tpm_signs_under_the_filter),
 		cmocka_unit_test(signer_is_ready_once_it_knows_the_keys),

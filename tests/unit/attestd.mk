@@ -70,7 +70,8 @@ TESTS += tests/sandbox/attestd_test
 tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c \
 	tests/unit/swtpm.c tests/unit/swtpm.h
 tests_sandbox_attestd_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS) \
+	$(JANSSON_CFLAGS) -DTEST_DATA='"$(abs_top_srcdir)/tests/data"' \
 	-DBUILD_DIR='"$(abs_top_builddir)"'
 tests_sandbox_attestd_test_LDADD = tests/sandbox/libdaemon.a \
-	attestd/libattestd_client.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+	attestd/libattestd_client.a $(COMMON_LIBS) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 endif

@@ -199,6 +199,71 @@ a_changed_key_is_taken_after_the_operator_has_forgotten_the_old(void **state)
 }
 
 static void
+keys_without_end_are_remembered_slowly(void **state)
+{
+	struct folder *f = *state;
+	uint8_t node[32] = { 1 };
+	uint64_t now = NOW_S;
+
+	for (size_t i = 0; i < TRUST_NEW_MAX; i++) {
+		node[1] = (uint8_t)i;
+		node[2] = (uint8_t)(i >> 8);
+		assert_int_equal(
+		    trust_store_see(&f->store, node, node, now), 0);
+	}
+	assert_int_equal(trust_store_see(&f->store, node, node, now), -EAGAIN);
+	check_level(f, LEVEL_SELF_SIGNED, "too many new keys");
+	now++;
+	node[0]++;
+	assert_int_equal(trust_store_see(&f->store, node, node, now), 0);
+	assert_int_equal(trust_store_see(&f->store, node, node, now), -EAGAIN);
+	now -= 1000; // a clock that was set
+	assert_int_equal(trust_store_see(&f->store, node, node, now), -EAGAIN);
+	now += 2;
+	assert_int_equal(trust_store_see(&f->store, node, node, now), 0);
+	restart(f);
+	assert_int_equal(f->store.seen.n, TRUST_NEW_MAX + 2);
+	f->question.now_ms += 5000;
+	check_level(f, LEVEL_TOFU, "seen first");
+}
+
+// Of many lines each is found, and found again after others came and went.
+static void
+lines_are_found_however_many(void **state)
+{
+	struct trust_list list = { 0 };
+	struct trust_line line = { .kind = TRUST_REVOKE };
+	const struct trust_line *found;
+
+	(void)state;
+	for (size_t i = 0; i < 3000; i++) {
+		randombytes_buf(line.id, sizeof(line.id));
+		line.id[0] = (uint8_t)i;
+		line.id[1] = (uint8_t)(i >> 8);
+		line.kind = i % 2 == 0 ? TRUST_REVOKE : TRUST_ALLOW_KEY;
+		if (i == 2000)
+			trust_sort(&list);
+		assert_int_equal(trust_add(&list, &line), 0);
+	}
+	for (size_t i = 0; i < list.n; i++) {
+		found = trust_find(&list, list.at[i].kind, list.at[i].id);
+		assert_ptr_equal(found, &list.at[i]);
+		assert_null(trust_find(&list, TRUST_PIN, list.at[i].id));
+		if (i > 0)
+			assert_true(list.at[i - 1].kind < list.at[i].kind ||
+			    memcmp(list.at[i - 1].id, list.at[i].id, 32) < 0);
+	}
+	assert_ptr_equal(trust_find(&list, TRUST_ALLOW_KEY, NULL), &list.at[0]);
+	assert_int_equal(
+	    trust_find(&list, TRUST_REVOKE, NULL)->kind, TRUST_REVOKE);
+	line = list.at[77];
+	assert_int_equal(trust_remove(&list, line.kind, line.id), 1);
+	assert_null(trust_find(&list, line.kind, line.id));
+	assert_int_equal(list.n, 2999);
+	trust_list_done(&list);
+}
+
+static void
 what_cannot_be_remembered_is_only_self_signed(void **state)
 {
 	struct folder *f = *state;
@@ -309,6 +374,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    lines_come_back_as_they_were_written, setup, teardown),
 		cmocka_unit_test(a_line_that_is_not_understood_voids_the_file),
+		cmocka_unit_test(lines_are_found_however_many),
+		cmocka_unit_test_setup_teardown(
+		    keys_without_end_are_remembered_slowly, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_key_is_remembered_at_first_use_and_after_a_restart, setup,
 		    teardown),
