@@ -248,13 +248,11 @@ drop_evidence(struct gossip *g, struct peer *p)
 	p->evidence_len = 0;
 }
 
-// Nodes only told of may fill half of the pool.
 bool
 gossip_set_evidence(
     struct gossip *g, struct peer *p, const struct node_entry *e)
 {
 	const ProtobufCBinaryData *b = &e->message->hardware_attestation_blob;
-	size_t max = p->admitted ? EVIDENCE_POOL : EVIDENCE_POOL / 2;
 	size_t len = b->len <= NODE_EVIDENCE_MAX ? b->len : 0;
 	bool had = p->evidence_len > 0;
 
@@ -262,7 +260,7 @@ gossip_set_evidence(
 	    (len == 0 || memcmp(b->data, p->evidence, len) == 0))
 		return false;
 	drop_evidence(g, p);
-	if (len == 0 || len > max || g->evidence_total > max - len)
+	if (len == 0 || g->evidence_total > EVIDENCE_POOL - len)
 		return had;
 	if ((p->evidence = malloc(len)) == NULL)
 		return had;

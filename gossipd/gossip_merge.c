@@ -1,8 +1,9 @@
-// What a frame may change, by who says it of whom.  A node's key, posture
-// and evidence come from the node itself, over its own connection, or next
-// to an announcement that its identity signed; while a node is connected or
-// was heard lately, nobody else's word on it counts at all.  An entry whose
-// address names another node than the entry does is dropped.
+// What a frame may change, by who says it of whom.  A node's key and posture
+// come from the node itself, over its own connection, or next to an
+// announcement that its identity signed; its evidence from itself alone, since
+// anybody can make some and it would count for whom it names.  While a node is
+// connected or was heard lately, nobody else's word on it counts at all.  An
+// entry whose address names another node than the entry does is dropped.
 #include "gossipd/gossip_impl.h"
 
 #include <sodium.h>
@@ -279,10 +280,8 @@ merge_hearsay(struct merge *m, struct peer *p, const struct node_entry *e)
 	if (p == NULL && (p = learn(m, e)) == NULL)
 		return;
 	p->mentioned_ms = g->now;
-	if (take_announcement(m, p, e, &changed)) {
+	if (take_announcement(m, p, e, &changed))
 		changed |= set_posture(p, e);
-		changed |= gossip_set_evidence(g, p, e);
-	}
 	changed |= set_common(g, p, e);
 	changed |= gossip_add_addr(p, &addr);
 	if (changed || is_new)

@@ -344,9 +344,10 @@ forged_foreign_and_expired_announcements_are_refused(void **state)
 }
 
 static void
-evidence_and_posture_of_others_need_the_signed_announcement(void **state)
+posture_of_others_needs_the_signed_announcement_and_evidence_itself(
+    void **state)
 {
-	struct test_entry e;
+	struct test_entry e, *entries[] = { &e };
 
 	(void)state;
 	arrive(&alice, 1, NULL);
@@ -360,8 +361,17 @@ evidence_and_posture_of_others_need_the_signed_announcement(void **state)
 	assert_false(peer(&bob).has_posture);
 	test_entry_sign(&e, &bob);
 	relay(&alice, &e);
-	assert_int_equal(peer(&bob).evidence_len, 4);
+	// Anybody can attach evidence of his own to a genuine announcement.
+	assert_int_equal(peer(&bob).evidence_len, 0);
 	assert_true(peer(&bob).has_posture);
+	// From itself, and nobody replaces it later.
+	test_rig_up(&rig, &bob, false);
+	assert_true(test_rig_exchange(&rig, &bob, entries, 1));
+	assert_int_equal(peer(&bob).evidence_len, 4);
+	assert_memory_equal(peer(&bob).evidence, "blob", 4);
+	e.m.hardware_attestation_blob.data = (uint8_t *)(uintptr_t) "fake";
+	relay(&alice, &e);
+	assert_memory_equal(peer(&bob).evidence, "blob", 4);
 }
 
 static void
@@ -467,7 +477,7 @@ main(void)
 		    a_signed_announcement_counts_from_anybody_and_the_latest_wins),
 		TEST(forged_foreign_and_expired_announcements_are_refused),
 		TEST(
-		    evidence_and_posture_of_others_need_the_signed_announcement),
+		    posture_of_others_needs_the_signed_announcement_and_evidence_itself),
 		TEST(third_parties_do_not_overwrite_a_node_that_is_with_us),
 		TEST(
 		    a_connected_node_that_said_nothing_yet_is_not_made_up_by_others),
