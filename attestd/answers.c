@@ -53,19 +53,28 @@ answers_free(struct answers *a)
 
 // The next turn, if there is something to do in it.
 static void
-schedule(struct answers *a)
+schedule(struct attestd *d)
 {
+	struct answers *a = d->answers;
 	uint64_t now = clock_mono_ms();
 	uint64_t wait = a->next_ms > now ? a->next_ms - now : 0;
 	struct timeval tv = { .tv_sec = (time_t)(wait / 1000),
 		.tv_usec = (suseconds_t)(wait % 1000) * 1000 };
 
-	if (a->n_activations == 0 && (a->n_waiting == 0 || a->n_open != 0))
+	if (!d->has_keys ||
+	    (a->n_activations == 0 && (a->n_waiting == 0 || a->n_open != 0)))
 		return;
 	if (event_pending(a->timer, EV_TIMEOUT, NULL) == 0 &&
 	    event_add(a->timer, &tv) == -1)
 		LOG(LOG_ERROR, "evidence-timer-lost",
 		    F("error", log_error(-ENOMEM)));
+}
+
+void
+answers_go_on(struct attestd *d)
+{
+	if (d->answers != NULL)
+		schedule(d);
 }
 
 // ---- one peer's end
@@ -122,7 +131,8 @@ on_alive(
     void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct asked *one = arg;
-	struct answers *a = one->d->answers;
+	struct attestd *d = one->d;
+	struct answers *a = d->answers;
 	uint8_t mac[LIVENESS_MAC_LEN];
 	int r = cryptod_liveness_read(status, msg, mac);
 
@@ -135,7 +145,7 @@ on_alive(
 			       : IPC__RESULT__RESULT_FAILED);
 	if (--a->n_open == 0) {
 		a->n_batch = 0;
-		schedule(a);
+		schedule(d);
 	}
 }
 
@@ -274,6 +284,8 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (!d->has_keys)
+		return; // cryptod went away; answers_go_on
 	a->was_activation =
 	    a->n_activations != 0 && (!can_batch || !a->was_activation);
 	if (a->was_activation)
@@ -281,7 +293,7 @@ on_turn(evutil_socket_t fd, short what, void *arg)
 	else if (can_batch)
 		run_batch(d);
 	a->next_ms = clock_mono_ms() + ANSWERS_GAP_MS;
-	schedule(a);
+	schedule(d);
 }
 
 // ---- questions
@@ -293,8 +305,6 @@ why_not(const struct attestd *d, bool is_full)
 	if (d->answers == NULL || d->attester == NULL ||
 	    attester_kind_of(d->attester) == ATTESTER_NONE)
 		return IPC__RESULT__RESULT_NO_ATTESTER;
-	if (!d->is_ready)
-		return IPC__RESULT__RESULT_FAILED;
 	return is_full ? IPC__RESULT__RESULT_BUSY : IPC__RESULT__RESULT_OK;
 }
 
@@ -323,7 +333,7 @@ handle_attest(
 	memcpy(one->waiter.nonce, in->nonce.data, 32);
 	memcpy(one->waiter.binding, in->binding.data, 32);
 	memcpy(one->ephemeral, in->ephemeral_key.data, 32);
-	schedule(a);
+	schedule(d);
 	return 0;
 }
 
@@ -355,6 +365,6 @@ handle_activate(
 	one->request_id = frame->header.request_id;
 	memcpy(one->hash, in->hash.data, EVIDENCE_HASH_LEN);
 	one->credential = credential;
-	schedule(a);
+	schedule(d);
 	return 0;
 }

@@ -54,6 +54,8 @@ struct answers {
 
 MUST_CHECK int answers_new(struct attestd *, struct answers **ret);
 void answers_free(struct answers *);
+// The keys are there: those who wait for them are served.
+void answers_go_on(struct attestd *);
 
 ipc_handler handle_attest;
 ipc_handler handle_activate;

@@ -98,8 +98,10 @@ on_keys(
 		return;
 	}
 	LOG(LOG_DEBUG, "keys", F("id", log_peer(d->keys.endpoint_id)));
+	d->has_keys = true;
 	say_ready(d);
 	signer_renew(d);
+	answers_go_on(d);
 }
 
 int

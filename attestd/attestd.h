@@ -53,6 +53,7 @@ struct attestd {
 	struct event_base *base;	  // borrowed
 	struct ipc_peer *peers[ROLE_MAX]; // owned; NULL: gone
 	struct cryptod_keys keys;	  // signer: what it would vouch for
+	bool has_keys;
 	bool is_ready;
 	struct service *service; // borrowed; NULL: there is a parent
 	bool is_stopped;	 // in good order

@@ -93,6 +93,7 @@ void
 signer_forget(struct attestd *d)
 {
 	d->blob_len = 0;
+	d->has_keys = false;
 	if (d->refresh != NULL)
 		(void)event_del(d->refresh);
 }

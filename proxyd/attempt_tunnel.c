@@ -270,7 +270,7 @@ why_not(
 		return was_asked ? s->reason
 				 : "its key or its connection changed "
 				   "meanwhile";
-	if (!was_asked || s->is_judged)
+	if (!was_asked || s->level > IPC__LEVEL__LEVEL_NONE)
 		return v->reason;
 	if (v->level == IPC__LEVEL__LEVEL_NONE)
 		return s->reason;

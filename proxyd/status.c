@@ -213,8 +213,8 @@ reason_of(const struct peer *peer, const uint8_t *key)
 
 	if (key == NULL)
 		return "no key";
-	// A host that was asked and had nothing to show says why.
-	if (s->is_known && !s->is_judged &&
+	// A host that was asked and had nothing good to show says why.
+	if (s->is_known && s->level == IPC__LEVEL__LEVEL_NONE &&
 	    (v == NULL || v->level == IPC__LEVEL__LEVEL_NONE))
 		return s->reason;
 	if (v != NULL)
