@@ -2,8 +2,13 @@
 // vouches for it gets a prompt.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { assertRefused, chat } from './http.mjs'
-import { runCommand, startBackend, startNode, waitFor } from './lib.mjs'
+import { assertRefused, chat, errorOf } from './http.mjs'
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from
+  'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { program, runCommand, startBackend, startNode, waitFor } from
+  './lib.mjs'
 import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
 const skip = haveSwtpm ? false : 'swtpm is not installed'
@@ -24,7 +29,11 @@ async function startHost (t, ca, options = {}) {
   return Object.assign(host, { tpm, backend })
 }
 
-const requestsOf = async host => (await host.backend.stats()).requests
+// Not even a tunnel was opened to it.
+async function assertGotNothing (host, why) {
+  assert.equal((await host.status()).counters.tunnels_in, 0, why)
+  assert.equal((await host.backend.stats()).last_body_bytes, 0, why)
+}
 
 const level = async (client, host, wanted) => await client.waitPeer(
   host.ready.id, p => p.attestation.level === wanted)
@@ -64,5 +73,141 @@ describe('an honest host with a TPM', { skip }, () => {
     trust(client, 'remove-root', sha256)
     await waitFor('refusal', async () =>
       (await chat(client, 'hello')).status === 503)
+  })
+})
+
+// The daemons of a host whose operator lies: tests/hostile/hostile.c.
+function hostileDaemons (t, mode) {
+  const dir = mkdtempSync(path.join(tmpdir(), 'meshllm-hostile-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  for (const name of ['cryptod', 'gossipd', 'proxyd']) {
+    symlinkSync(program(`meshllm-${name}`), path.join(dir, `meshllm-${name}`))
+  }
+  copyFileSync(program('tests/hostile/meshllm-attestd'),
+    path.join(dir, 'meshllm-attestd'))
+  writeFileSync(path.join(dir, 'hostile'), `${mode}\n`)
+  return `--daemon-dir=${dir}`
+}
+
+const OTHER = /not made for this question, on this connection, with these claims/
+// A fact that is no fact, or another one.
+const FACT = /cannot be read|not made for this question/
+// Where each field of the claims begins, and what is said of it.
+const lies = {
+  'altered:1': /cannot be read/, // version
+  'altered:2': /another node's/, // endpoint id
+  'altered:65': /another inference key/, // its last byte
+  'altered:66': /too old, or our clocks differ/, // time, the largest part
+  'altered:73': OTHER, // and the smallest
+  'altered:74': FACT, // Secure Boot
+  'altered:78': FACT, // RDMA
+  'altered:79': /cannot be read/, // no image, but one follows
+  'altered:111': OTHER, // image
+  'says:endpoint': /another node's/,
+  'says:key': /another inference key/,
+  'says:old': /too old, or our clocks differ/,
+  'says:future': /too old, or our clocks differ/,
+  foreign: /another node's/,
+  replay: OTHER,
+  stale: OTHER,
+  exporter: OTHER,
+  pcr: /PCR values are not those that were quoted/,
+  'fake-ak': /TPM has yet to show that it holds both keys/,
+  unrestricted: /attestation key.*restricted|not restricted/,
+  'fake-ek': /certificate is another endorsement key's/,
+  dead: /does not show that it holds the secret of its inference key/
+}
+
+describe('hosts that lie', { skip }, () => {
+  test('only the honest one of three gets a prompt', async t => {
+    const ca = new Authority(t)
+    const honest = await startHost(t, ca)
+    const client = await startNode(t, {
+      join: await honest.token(), requireAttestedHosts: true
+    })
+    trust(client, 'add-root', ca.root, 'test authority')
+    await client.waitModel('echo')
+    await level(client, honest, 'hardware')
+    const token = await client.token()
+    // Both with a genuine TPM of the same authority.
+    const liar = await startHost(t, ca, {
+      join: token, args: [hostileDaemons(t, 'altered:2')]
+    })
+    const clothes = await startHost(t, ca, {
+      join: token, args: [hostileDaemons(t, 'fake-ak')]
+    })
+    for (const host of [liar, clothes]) {
+      await client.waitPeer(host.ready.id, p => p.models.includes('echo') &&
+        p.attestation.reason !== 'not verified yet')
+    }
+    for (let i = 0; i < 12; i++) await assertAnswers(client, `prompt ${i}`)
+    assert.equal((await honest.status()).counters.sealed_served, 12)
+    for (const host of [liar, clothes]) await assertGotNothing(host)
+    // Without the honest one there is nobody; each is named with its reason.
+    await honest.stop()
+    const error = await waitFor('refusal', async () => {
+      const answer = await chat(client, 'hello')
+      const e = answer.status === 503 ? errorOf(answer) : undefined
+      return e?.code === 'host_not_attested' ? e : undefined
+    })
+    assert.match(error.message,
+      new RegExp(`${liar.ready.id.slice(0, 10)}: .*another node's`))
+    assert.match(error.message,
+      new RegExp(`${clothes.ready.id.slice(0, 10)}: .*yet to show`))
+    for (const host of [liar, clothes]) await assertGotNothing(host)
+  })
+
+  test('each lie is refused, and named', async t => {
+    const ca = new Authority(t)
+    const tpm = await startSwtpm(t, ca)
+    const client = await startNode(t, { requireAttestedHosts: true })
+    trust(client, 'add-root', ca.root, 'test authority')
+    const token = await client.token()
+    for (const [mode, reason] of Object.entries(lies)) {
+      const host = await startHost(t, ca, {
+        tpm, join: token, args: [hostileDaemons(t, mode)]
+      })
+      await client.waitPeer(host.ready.id, p => p.models.includes('echo'))
+      const error = assertRefused(
+        await chat(client, 'hello'), 503, 'host_not_attested')
+      assert.match(error.message, reason, `${mode}\n${host.logText()}`)
+      const peer = await client.waitPeer(host.ready.id,
+        p => p.attestation.reason !== 'not verified yet')
+      assert.notEqual(peer.attestation.level, 'hardware', mode)
+      await assertGotNothing(host, mode)
+      await host.stop()
+      await host.backend.stop()
+    }
+  })
+
+  test('a TPM of an authority that nobody here trusts', async t => {
+    const ours = new Authority(t)
+    const theirs = new Authority(t)
+    await startSwtpm(t, ours)
+    const host = await startHost(t, theirs)
+    const client = await startNode(t, {
+      join: await host.token(), requireAttestedHosts: true
+    })
+    trust(client, 'add-root', ours.root, 'test authority')
+    await client.waitModel('echo')
+    const error = assertRefused(
+      await chat(client, 'hello'), 503, 'host_not_attested')
+    assert.match(error.message, /no root that is trusted here/)
+  })
+
+  test('a software key, and nothing at all', async t => {
+    for (const [attester, reason] of [['software', /software key/],
+      ['none', /no attester/]]) {
+      const backend = await startBackend(t)
+      const host = await startNode(t, { backend: backend.url, attester })
+      const client = await startNode(t, {
+        join: await host.token(), requireAttestedHosts: true
+      })
+      await client.waitModel('echo')
+      const error = assertRefused(
+        await chat(client, 'hello'), 503, 'host_not_attested')
+      assert.match(error.message, reason)
+      await assertGotNothing(Object.assign(host, { backend }), attester)
+    }
   })
 })
