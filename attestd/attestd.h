@@ -66,6 +66,7 @@ struct attestd {
 	uint64_t blob_made_ms;	 // Unix
 	struct event *refresh;	 // owned
 	bool is_failing;	 // and has said so
+	bool is_state_told;	 // to the parent, once
 	struct answers *answers; // owned; of evidence v2
 	// verifier
 	struct trust_store trust;
@@ -108,6 +109,8 @@ MUST_CHECK int signer_init(struct attestd *, const struct attester_config *);
 void signer_done(struct attestd *);
 // Make evidence anew, now: the keys are new.
 void signer_renew(struct attestd *);
+// The clock may have been set: then what was made is from the future, or old.
+void signer_look_at_clock(struct attestd *, uint64_t now_ms);
 // How the attester did; said when that changes.
 void signer_report(struct attestd *, int r);
 // cryptod is gone, and its inference key with it: vouch for nothing.

@@ -89,6 +89,8 @@ attester_new(const struct attester_config *config, struct attester **ret)
 	}
 	if (a->kind == ATTESTER_TPM2) {
 		tpm_init(&a->tpm, config->tcti);
+		a->tpm.tcti.is_interrupted = config->is_interrupted;
+		a->tpm.tcti.interrupt_fd = config->interrupt_fd;
 		// What is missing now is tried again by each use.
 		(void)!tpm_open(&a->tpm);
 	}

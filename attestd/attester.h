@@ -25,6 +25,10 @@ struct attester_config {
 	enum attester_kind kind;
 	const char *tcti;     // device:PATH or swtpm:path=PATH
 	const char *ek_chain; // PEM file with the issuers, or NULL
+	// NULL, or asked when interrupt_fd can be read: shall we not wait for
+	// the TPM any more?
+	bool (*is_interrupted)(int fd);
+	int interrupt_fd;
 };
 
 struct attester;

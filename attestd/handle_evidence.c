@@ -12,6 +12,7 @@ handle_evidence(
 	uint64_t now = clock_unix_ms();
 
 	(void)msg;
+	signer_look_at_clock(d, now);
 	reply.has_evidence = d->blob_len != 0 && now >= d->blob_made_ms &&
 	    now - d->blob_made_ms < ATTESTD_STALE_MS;
 	if (reply.has_evidence) {

@@ -5,8 +5,11 @@
 #include "attestd/attestd.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/log.h"
+
+enum { LATE_MS = 60 * 1000 }; // a timer may be so late
 
 static void
 schedule(struct attestd *d, unsigned ms)
@@ -20,11 +23,37 @@ schedule(struct attestd *d, unsigned ms)
 		    F("error", log_error(-ENOMEM)));
 }
 
+// For the status of the node.
+static void
+tell_state(const struct attestd *d, const char *problem)
+{
+	static const char *const names[] = {
+		[ATTESTER_NONE] = "none",
+		[ATTESTER_SOFTWARE] = "software",
+		[ATTESTER_TPM2] = "tpm2",
+	};
+	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
+	int r = -EPIPE;
+
+	msg.name = (char *)(uintptr_t)names[attester_kind_of(d->attester)];
+	msg.problem = (char *)(uintptr_t)problem;
+	if (d->peers[ROLE_PARENT] != NULL)
+		r = ipc_notify(d->peers[ROLE_PARENT],
+		    IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
+	if (r < 0)
+		LOG(LOG_WARNING, "state-not-told", F("error", log_error(r)));
+}
+
 void
 signer_report(struct attestd *d, int r)
 {
 	const char *problem = attester_problem(d->attester);
 
+	if (problem == NULL && r < 0)
+		problem = strerrordesc_np(-r);
+	if (!d->is_state_told || (r < 0) != d->is_failing)
+		tell_state(d, r < 0 ? problem : NULL);
+	d->is_state_told = true;
 	if (r == 0 && d->is_failing)
 		LOG(LOG_INFO, "attester-recovered");
 	if (r < 0 && !d->is_failing)
@@ -58,10 +87,27 @@ on_refresh(evutil_socket_t fd, short what, void *arg)
 	schedule(d, r == 0 ? ATTESTD_REFRESH_MS : ATTESTD_RETRY_MS);
 }
 
-int
-signer_init(struct attestd *d, const struct attester_config *config)
+// While we wait for a TPM: does the parent want us to stop?
+static bool
+is_stop_waiting(int fd)
 {
+	struct ipc_header header = { 0 };
+	struct iovec part = { &header, sizeof(header) };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	return recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT) >=
+	    (ssize_t)sizeof(header) &&
+	    header.type == IPC__TYPE__IPC_STOP;
+}
+
+int
+signer_init(struct attestd *d, const struct attester_config *from)
+{
+	struct attester_config copy = *from, *config = &copy;
 	int r;
+
+	copy.interrupt_fd = PROCESS_PARENT_FD;
+	copy.is_interrupted = is_stop_waiting;
 
 	machine_read("", &d->machine);
 	d->refresh = evtimer_new(d->base, on_refresh, d);
@@ -103,7 +149,20 @@ signer_renew(struct attestd *d)
 {
 	// What was made vouches for the keys before.
 	d->blob_len = 0;
-	if (d->attester != NULL &&
-	    attester_kind_of(d->attester) != ATTESTER_NONE)
+	if (d->attester == NULL)
+		return;
+	if (attester_kind_of(d->attester) == ATTESTER_NONE)
+		signer_report(d, 0);
+	else
 		schedule(d, 0);
+}
+
+void
+signer_look_at_clock(struct attestd *d, uint64_t now_ms)
+{
+	if (d->blob_len == 0 || d->is_failing ||
+	    (now_ms >= d->blob_made_ms &&
+		now_ms - d->blob_made_ms < ATTESTD_REFRESH_MS + LATE_MS))
+		return;
+	schedule(d, 0);
 }

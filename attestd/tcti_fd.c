@@ -44,11 +44,13 @@ connect_socket(const char *path)
 	return take_fd(&fd);
 }
 
-// 0 when ready, -ETIMEDOUT at the deadline.
+// 0 when ready, -ETIMEDOUT at the deadline, -EINTR before it.
 static int
 wait_for(struct tcti_fd *t, short events)
 {
-	struct pollfd p = { .fd = t->fd, .events = events };
+	struct pollfd p[] = { { .fd = t->fd, .events = events },
+		{ .fd = t->interrupt_fd, .events = POLLIN } };
+	nfds_t n_fds = t->is_interrupted == NULL ? 1 : 2;
 	uint64_t now = clock_mono_ms();
 	int n;
 
@@ -57,8 +59,16 @@ wait_for(struct tcti_fd *t, short events)
 			t->is_late = true;
 			return -ETIMEDOUT;
 		}
-		n = poll(&p, 1, (int)(t->deadline_ms - now));
+		n = poll(p, n_fds, (int)(t->deadline_ms - now));
 		now = clock_mono_ms();
+		if (n > 0 && p[0].revents == 0) {
+			if (t->is_interrupted(t->interrupt_fd)) {
+				t->is_late = true;
+				return -EINTR;
+			}
+			n_fds = 1; // something else; it can wait
+			n = 0;
+		}
 	} while (n == 0 || (n == -1 && errno == EINTR));
 	return n == -1 ? -errno : 0;
 }
@@ -159,7 +169,9 @@ tcti_fd_open(struct tcti_fd *t, const char *conf)
 	bool is_socket;
 	int fd;
 
-	*t = (struct tcti_fd){ .fd = -1 };
+	*t = (struct tcti_fd){ .fd = -1,
+		.is_interrupted = t->is_interrupted,
+		.interrupt_fd = t->interrupt_fd };
 	if (!tcti_fd_is_conf(conf, &path, &is_socket))
 		return -EINVAL;
 	fd = is_socket ? connect_socket(path)

@@ -15,8 +15,10 @@ enum { TCTI_PATH_MAX = 100, TCTI_RESPONSE_MAX = 4096 };
 struct tcti_fd {
 	TSS2_TCTI_CONTEXT_COMMON_V1 common; // first
 	int fd;				    // owned; -1: closed
-	uint64_t deadline_ms;		    // monotonic, of what is under way
-	bool is_late;			    // it passed
+	bool (*is_interrupted)(int fd);	    // or NULL
+	int interrupt_fd;     // when it can be read, is_interrupted is asked
+	uint64_t deadline_ms; // monotonic, of what is under way
+	bool is_late;	      // it passed
 	size_t have;
 	uint8_t response[TCTI_RESPONSE_MAX];
 };

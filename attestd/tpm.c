@@ -163,7 +163,8 @@ tpm_open(struct tpm *t)
 		t->problem = "the TPM cannot be opened";
 		return -ENODEV;
 	}
-	tpm_start_clock(t, TPM_OPEN_DEADLINE_MS);
+	// One that hangs shows it at once; making keys may take long.
+	tpm_start_clock(t, TPM_DEADLINE_MS);
 	rc = Esys_Initialize(&t->esys, (TSS2_TCTI_CONTEXT *)&t->tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_fail(t, rc, "the TPM software does not start");
@@ -171,6 +172,7 @@ tpm_open(struct tpm *t)
 	rc = Esys_Startup(t->esys, TPM2_SU_CLEAR);
 	if (rc != TSS2_RC_SUCCESS && rc != TPM2_RC_INITIALIZE)
 		return tpm_fail(t, rc, "the TPM does not start");
+	tpm_start_clock(t, TPM_OPEN_DEADLINE_MS);
 	flush_left(t);
 	if ((r = make_ak(t)) < 0)
 		return r;

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "ctl/suite.h"
+#include "proxyd/client.h"
 
 static int
 take_address(const char *text, char ret[static ADDRESS_TEXT_MAX])
@@ -91,4 +92,53 @@ handle_ready(
 		if (!s->children[d].is_ready)
 			return 0;
 	return suite_ready(s);
+}
+
+// Plain characters, as our own signer has them.
+static int
+take_text(const char *text, char *ret, size_t size)
+{
+	size_t n = strlen(text);
+
+	if (n >= size)
+		return -EBADMSG;
+	for (size_t i = 0; i < n; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return -EBADMSG;
+	memcpy(ret, text, n + 1);
+	return 0;
+}
+
+int
+suite_tell_attester(struct suite *s)
+{
+	struct ipc_peer *proxyd = s->children[PROXYD].peer;
+
+	if (s->attester[0] == '\0')
+		return 0;
+	return proxyd == NULL
+	    ? -EPIPE
+	    : proxyd_attester_state_send(proxyd, s->attester,
+		  s->attester_problem[0] == '\0' ? NULL : s->attester_problem);
+}
+
+int
+handle_attester_state(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__AttesterState *in = (const Ipc__AttesterState *)msg;
+	struct suite *s = ipc_peer_daemon(peer);
+	int r;
+
+	(void)frame;
+	r = take_text(in->name, s->attester, sizeof(s->attester));
+	if (r == 0)
+		r = take_text(in->problem == NULL ? "" : in->problem,
+		    s->attester_problem, sizeof(s->attester_problem));
+	if (r < 0)
+		return r;
+	// Before that it is told with the rest.
+	if (s->is_ready && !s->is_stopping && (r = suite_tell_attester(s)) < 0)
+		LOG(LOG_WARNING, "attester-not-told", F("error", log_error(r)));
+	return 0;
 }

@@ -33,7 +33,7 @@ command_run(int argc, char *const argv[])
 		(void)fprintf(stderr, "meshllm run: %s\n", error);
 		exit_status = EXIT_USAGE;
 	} else {
-		exit_status = suite_run(&o);
+		exit_status = suite_run(&o, argc, argv);
 	}
 	run_options_done(&o);
 	return exit_status;

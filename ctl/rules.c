@@ -1,4 +1,5 @@
-// What the daemons may tell their parent: that they are ready, once.
+// What the daemons may tell their parent: that they are ready, once; and the
+// signer, how what vouches for this node is.
 #include "ctl/suite.h"
 
 // clang-format off
@@ -8,6 +9,10 @@ const struct ipc_rule parent_rules[] = {
 		FROM(ROLE_VERIFIER) | FROM(ROLE_GOSSIPD) | FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 512,
 	    .descriptor = &ipc__ready__descriptor, .handle = handle_ready },
+	{ IPC__TYPE__IPC_ATTESTER_STATE, .from = FROM(ROLE_SIGNER),
+	    .phases = IPC_SERVING, .max_body = 256,
+	    .descriptor = &ipc__attester_state__descriptor,
+	    .handle = handle_attester_state },
 };
 // clang-format on
 

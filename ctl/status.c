@@ -182,6 +182,17 @@ print_list(FILE *f, const char *name, const json_t *list)
 }
 
 static void
+print_attester(FILE *f, const json_t *attester)
+{
+	const char *problem = text_of(attester, "problem");
+	char text[CELL_MAX];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", text_of(attester, "name"),
+	    *problem == '\0' ? "" : ", FAILING: ", problem);
+	print_line(f, "attester", text);
+}
+
+static void
 print_self(FILE *f, const json_t *status)
 {
 	const char *required = text_of(status, "require_attested");
@@ -194,6 +205,7 @@ print_self(FILE *f, const json_t *status)
 	print_line(f, "management", text_of(status, "management"));
 	print_list(f, "mesh", json_object_get(status, "mesh"));
 	print_list(f, "models", json_object_get(status, "models"));
+	print_attester(f, json_object_get(status, "attester"));
 	print_line(
 	    f, "attested hosts", *required == '\0' ? "not required" : required);
 	print_line(f, "plaintext",

@@ -1,9 +1,10 @@
 // Parent of the daemons: makes their channels, starts them, waits until all
 // can serve, passes the wish to stop on, and ends all when one dies.  Trusts
-// no daemon: it hears one message from each.  It must never restart a daemon
-// or let the others run on without it.
+// no daemon: it hears one message from each, and how the signer is.  It must
+// never restart a daemon or let the others run on without it.
 #include "ctl/suite.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -238,7 +239,7 @@ suite_ready(struct suite *s)
 		return 0;
 	s->is_ready = true;
 	(void)event_del(s->deadline);
-	if ((r = send_processes(s)) < 0)
+	if ((r = send_processes(s)) < 0 || (r = suite_tell_attester(s)) < 0)
 		return r;
 	suite_measure(s);
 	if (printf("ready id=%s api=%s management=%s mesh=%s\n", s->endpoint_id,
@@ -260,6 +261,26 @@ watch_signal(struct suite *s, size_t i, int signal, event_callback_fn fn)
 	return 0;
 }
 
+static bool
+has_terminal(void)
+{
+	AUTO_FD fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd != -1;
+}
+
+// Somebody wants a reload, or our terminal is gone.
+static void
+on_hangup(evutil_socket_t signal, short what, void *arg)
+{
+	struct suite *s = arg;
+
+	if (s->has_terminal && !has_terminal())
+		on_stop_signal(signal, what, arg);
+	else if (s->is_ready && !s->is_stopping)
+		suite_reload(s);
+}
+
 static int
 watch_signals(struct suite *s)
 {
@@ -273,10 +294,11 @@ watch_signals(struct suite *s)
 	    (r = watch_signal(s, 1, SIGTERM, on_stop_signal)) < 0 ||
 	    (r = watch_signal(s, 2, SIGINT, on_stop_signal)) < 0)
 		return r;
-	// Under nohup(1) the end of the terminal is no reason to stop.
+	// Under nohup(1) the end of the terminal is nothing to hear of.
 	if (hup.sa_handler == SIG_IGN)
 		return 0;
-	return watch_signal(s, 3, SIGHUP, on_stop_signal);
+	s->has_terminal = has_terminal();
+	return watch_signal(s, 3, SIGHUP, on_hangup);
 }
 
 static int
@@ -398,7 +420,7 @@ suite_done(struct suite *s)
 }
 
 int
-suite_run(const struct run_options *options)
+suite_run(const struct run_options *options, int argc, char *const argv[])
 {
 	struct event_base *base = event_base_new();
 	char missing[PRIVILEGE_MISSING_MAX];
@@ -409,6 +431,9 @@ suite_run(const struct run_options *options)
 		fatal("event_base", -ENOMEM);
 	if ((r = suite_init(&s, base)) < 0)
 		fatal("init", r);
+	s.options = options;
+	s.argc = argc;
+	s.argv = argv;
 	privilege_find(&s.privilege, missing);
 	if (missing[0] != '\0')
 		LOG(LOG_WARNING, "less-protected", F("missing", &missing[0]));

@@ -22,6 +22,7 @@ enum {
 	SUITE_SILENT_MS = 2 * 1000,   // from a closed channel to SIGKILL
 	SUITE_MEASURE_MS = 60 * 1000, // between two looks at the machine
 	SUITE_API_MAX = 128,	      // "unix:" and a path, or an address
+	SUITE_PROBLEM_MAX = 128,
 };
 
 struct child {
@@ -47,16 +48,22 @@ struct suite {
 	struct event *measuring;  // owned; of the posture
 	struct posture posture;	  // as it was sent last
 	bool is_ready, is_stopping;
+	bool has_terminal;		   // whose end is our end
+	const struct run_options *options; // borrowed; as it was started
+	int argc;
+	char *const *argv; // borrowed
 	int exit_status;
 	char endpoint_id[ENDPOINT_ID_HEX_LEN + 1];
 	char api[SUITE_API_MAX];
 	char management[ADDRESS_TEXT_MAX];
 	char mesh[ADDRESS_TEXT_MAX];
+	char attester[16], attester_problem[SUITE_PROBLEM_MAX]; // "": none
 };
 
 // Start all daemons and serve until they have ended.  Returns the exit
 // status of the program.
-int suite_run(const struct run_options *);
+// arguments: of the command, to read the configuration anew on SIGHUP.
+int suite_run(const struct run_options *, int argc, char *const argv[]);
 
 // ---- channels.c
 // Make every channel of the architecture's table.  Parent's ends go to
@@ -71,10 +78,18 @@ extern const size_t parent_n_rules;
 
 // ---- handle_ready.c
 ipc_handler handle_ready;
+ipc_handler handle_attester_state;
+// To proxyd, if there is something to tell.
+MUST_CHECK int suite_tell_attester(struct suite *);
 
 // ---- measure.c
 // Look at the machine and the daemons, tell proxyd and gossipd what is new.
 void suite_measure(struct suite *);
+
+// ---- reload.c
+// Read the configuration again and hand over what can be used without a new
+// start.
+void suite_reload(struct suite *);
 
 // ---- wait.c
 enum { WAIT_TEXT_MAX = 160 };

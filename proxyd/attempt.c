@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/translation.h"
 
 static void
 count_in_flight(struct attempt *a, int by)
@@ -43,6 +44,12 @@ attempt_start(struct request *req, const struct candidate *to,
 	a->to = *to;
 	a->tunnel.fd = -1;
 	upstream_init(&a->up);
+	a->is_translated = translation_is_needed(req, to);
+	if (a->is_translated &&
+	    (r = translation_prepare(req, ret_failure)) < 0) {
+		free(a);
+		return r;
+	}
 	req->n_attempts++;
 	count_in_flight(a, 1);
 	// Visible to whoever is told of a failure in the middle of this.
@@ -99,11 +106,35 @@ attempt_fail(
 	request_attempt_failed(a->req, &failure);
 }
 
+struct buf *
+attempt_buf(const struct attempt *a)
+{
+	return a->is_translated ? &a->req->translation->chat : &a->req->body;
+}
+
+size_t
+attempt_body_at(const struct attempt *a)
+{
+	return a->is_translated ? REQUEST_HEAD_ROOM : a->req->body_at;
+}
+
+struct slice
+attempt_body(const struct attempt *a)
+{
+	const struct buf *b = attempt_buf(a);
+	size_t at = attempt_body_at(a);
+
+	return (struct slice){ (const char *)b->base + at,
+		b->base == NULL ? 0 : b->end - at };
+}
+
 int
 attempt_head(
     struct attempt *a, const char *prefix, const char *host, bool keep_alive)
 {
 	const struct request *req = a->req;
+	enum endpoint endpoint =
+	    a->is_translated ? ENDPOINT_CHAT : req->endpoint;
 	int n;
 
 	n = snprintf((char *)a->head, sizeof(a->head),
@@ -114,8 +145,7 @@ attempt_head(
 	    "Accept: */*\r\n"
 	    "X-Request-Id: %s\r\n"
 	    "%s\r\n",
-	    prefix, endpoint_path(req->endpoint), host,
-	    request_body_slice(req).len, req->id,
+	    prefix, endpoint_path(endpoint), host, attempt_body(a).len, req->id,
 	    keep_alive ? "" : "Connection: close\r\n");
 	if (n < 0 || (size_t)n >= sizeof(a->head))
 		return -EMSGSIZE;

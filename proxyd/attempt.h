@@ -21,6 +21,7 @@ struct attempt {
 	struct request *req; // borrowed; NULL when it is over
 	struct proxyd *d;    // borrowed
 	struct candidate to;
+	bool is_translated; // it is asked for a chat completion
 	struct upstream up;
 	uint8_t head[REQUEST_HEAD_ROOM]; // of the request
 	size_t head_len;
@@ -52,6 +53,10 @@ MUST_CHECK int attempt_start(struct request *, const struct candidate *,
 void attempt_stop(struct attempt *);
 // The front takes bytes again.
 void attempt_resume(struct attempt *);
+// Where the body that it sends lies, and the body itself.
+struct buf *attempt_buf(const struct attempt *);
+size_t attempt_body_at(const struct attempt *);
+struct slice attempt_body(const struct attempt *);
 // The stream that the answer comes from.
 struct stream *attempt_stream(struct attempt *);
 

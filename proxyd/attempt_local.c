@@ -46,7 +46,7 @@ fail_backend(struct attempt *a, int error)
 static void
 write_request(struct attempt *a)
 {
-	struct slice body = request_body_slice(a->req);
+	struct slice body = attempt_body(a);
 	size_t all = a->head_len + body.len;
 	ssize_t n = 0;
 
@@ -154,6 +154,9 @@ on_readable(struct stream *s, void *arg)
 	if (r == -EAGAIN)
 		attempt_fail(
 		    a, 503, "backend_unavailable", "the backend is not ready");
+	else if (r == -EOPNOTSUPP)
+		attempt_fail(a, 501, "not_implemented",
+		    "the backend has no /v1/responses");
 	else if (r < 0)
 		attempt_fail(a, 502, "bad_backend_answer",
 		    "the backend's answer is not proper HTTP");

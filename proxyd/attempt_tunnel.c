@@ -56,7 +56,7 @@ write_sealed(struct attempt *a)
 static void
 write_plain(struct attempt *a)
 {
-	struct slice body = request_body_slice(a->req);
+	struct slice body = attempt_body(a);
 	size_t all = a->head_len + body.len;
 	ssize_t n = 0;
 
@@ -97,10 +97,10 @@ on_writable(struct stream *s, void *arg)
 static void
 put_head_before_body(struct attempt *a)
 {
-	struct request *req = a->req;
+	struct buf *b = attempt_buf(a);
 
-	req->body.start = req->body_at - a->head_len;
-	memcpy(req->body.base + req->body.start, a->head, a->head_len);
+	b->start = attempt_body_at(a) - a->head_len;
+	memcpy(b->base + b->start, a->head, a->head_len);
 }
 
 static void
@@ -118,7 +118,7 @@ on_sealed(
 		r = -EKEYREJECTED;
 	if (r == 0) {
 		put_head_before_body(a);
-		r = sealed_request_init(&a->out, &req->body,
+		r = sealed_request_init(&a->out, attempt_buf(a),
 		    (struct slice){ req->model, strlen(req->model) },
 		    keys.ephemeral_key, keys.request_key);
 	}
@@ -383,6 +383,10 @@ fail_answer(struct attempt *a, int error)
 		attempt_fail(
 		    a, 503, "host_unavailable", "the host is not ready");
 		break;
+	case -EOPNOTSUPP:
+		attempt_fail(
+		    a, 501, "not_implemented", "the host has no /v1/responses");
+		break;
 	case -EPROTO:
 		attempt_fail(a, 502, "bad_sealed_answer",
 		    "the host's answer is not sealed as agreed");
@@ -509,7 +513,7 @@ attempt_tunnel_stop(struct attempt *a)
 	stream_close(&a->tunnel);
 	if (a->is_sealed) {
 		// For another host; useless once the body was given back.
-		if (!a->req->is_ended && buf_len(&a->req->body) > 0)
+		if (!a->req->is_ended && buf_len(a->out.body) > 0)
 			(void)!sealed_request_unseal(&a->out);
 		sealed_request_done(&a->out);
 		sealed_answer_done(&a->in);

@@ -12,6 +12,7 @@ enum {
 	MODELS_PER_PART = 48,
 	ADDRESSES_MAX = 16,
 	PROCESSES_MAX = 16,
+	FILE_PART = IPC_BODY_MAX - 4096 - 16, // beside a long path
 };
 
 static ProtobufCBinaryData
@@ -186,6 +187,38 @@ proxyd_processes_send(
 	return ipc_notify(peer, IPC__TYPE__IPC_PROCESSES, &msg.base, -1);
 }
 
+int
+proxyd_reload_file_send(
+    struct ipc_peer *peer, const char *path, const char *file, size_t n)
+{
+	size_t at = 0;
+	int r;
+
+	do {
+		Ipc__ReloadFile msg = IPC__RELOAD_FILE__INIT;
+		size_t part = n - at < FILE_PART ? n - at : FILE_PART;
+
+		msg.path = text(path);
+		msg.part = bytes((const uint8_t *)file + at, part);
+		at += part;
+		msg.final = at == n;
+		r = ipc_notify(peer, IPC__TYPE__IPC_RELOAD_FILE, &msg.base, -1);
+	} while (r == 0 && at < n);
+	return r;
+}
+
+int
+proxyd_reload_send(struct ipc_peer *peer, char *const arguments[], size_t n)
+{
+	Ipc__Reload msg = IPC__RELOAD__INIT;
+
+	msg.n_arguments = n;
+	msg.arguments = (char **)(uintptr_t)arguments;
+	if (ipc__reload__get_packed_size(&msg) > IPC_BODY_MAX)
+		return -E2BIG;
+	return ipc_notify(peer, IPC__TYPE__IPC_RELOAD, &msg.base, -1);
+}
+
 static size_t
 fill_items(const struct posture *p, Ipc__Posture__Item *items,
     Ipc__Posture__Item **ret)
@@ -232,4 +265,15 @@ proxyd_verdicts_void_send(struct ipc_peer *peer, const uint8_t *endpoint_id)
 	msg.has_endpoint_id = endpoint_id != NULL;
 	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
 	return ipc_notify(peer, IPC__TYPE__IPC_VERDICTS_VOID, &msg.base, -1);
+}
+
+int
+proxyd_attester_state_send(
+    struct ipc_peer *peer, const char *name, const char *problem)
+{
+	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
+
+	msg.name = text(name);
+	msg.problem = text(problem);
+	return ipc_notify(peer, IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
 }

@@ -73,6 +73,13 @@ MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
 MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);
 
+// parent: a file that the configuration names, in parts; then the command line
+// that uses it.  -E2BIG: it does not fit into a message.
+MUST_CHECK int proxyd_reload_file_send(
+    struct ipc_peer *, const char *path, const char *bytes, size_t n);
+MUST_CHECK int proxyd_reload_send(
+    struct ipc_peer *, char *const arguments[], size_t n);
+
 struct proxyd_image {
 	const char *name;
 	const uint8_t *sha256; // IMAGE_HASH_LEN
@@ -80,6 +87,10 @@ struct proxyd_image {
 // parent: what was measured, for the status.
 MUST_CHECK int proxyd_posture_send(struct ipc_peer *, const struct posture *,
     const struct proxyd_image *images, size_t n_images);
+
+// parent: what vouches for this node, for the status; problem: or NULL.
+MUST_CHECK int proxyd_attester_state_send(
+    struct ipc_peer *, const char *name, const char *problem);
 
 // verifier: verdicts about this node count no more; NULL: about all.
 MUST_CHECK int proxyd_verdicts_void_send(

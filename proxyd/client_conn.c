@@ -9,12 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proxyd/evidence_copy.h"
-#include "proxyd/gate.h"
-#include "proxyd/http_body.h"
-#include "proxyd/models.h"
+#include "proxyd/client_conn_state.h"
 #include "proxyd/request.h"
-#include "proxyd/status.h"
 
 enum {
 	PIPELINED_MAX = 64 * 1024, // bytes of later requests held meanwhile
@@ -23,43 +19,14 @@ enum {
 	BLOCKED_TICKS_MAX = 150, // a minute
 };
 
-enum conn_state {
-	CONN_HEAD, // reading one, or waiting for it
-	CONN_BODY,
-	CONN_BUSY,  // the answer is being made
-	CONN_FLUSH, // then it ends
-	CONN_DRAIN, // answered and shut; the client may be sending still
-};
-
-struct client_conn {
-	struct reap reap;
-	TAILQ_ENTRY(client_conn) entry;
-	struct proxyd *d;		 // borrowed
-	const struct listener *listener; // borrowed
-	struct stream stream;
-	enum conn_state state;
-	struct buf in; // of a head, or pipelined behind a request
-	bool has_pipelined;
-	size_t scanned;
-	uint64_t since_ms; // of the head, or of the draining
-	struct http_body body;
-	struct request *req;	  // borrowed while it lives
-	const char *allow_origin; // of the request; borrowed, or NULL
-	bool keep_alive;
-	bool is_http10;
-	bool at_end; // the client's FIN was read; see ask_client()
-	unsigned quiet_ticks;
-	uint64_t body_bytes; // of the answer, a tick ago
-};
-
 static void
 conn_free(struct reap *reap)
 {
 	free((char *)reap - offsetof(struct client_conn, reap));
 }
 
-static void
-conn_close(struct client_conn *c)
+void
+client_conn_close(struct client_conn *c)
 {
 	struct request *req = c->req;
 
@@ -83,7 +50,7 @@ conn_reset(struct client_conn *c)
 
 	(void)setsockopt(
 	    c->stream.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	conn_close(c);
+	client_conn_close(c);
 }
 
 // Closing at once would destroy, by a reset, an answer that the client has
@@ -95,7 +62,7 @@ conn_drain(struct client_conn *c)
 	c->since_ms = clock_mono_ms();
 	buf_release(&c->in);
 	if (shutdown(c->stream.fd, SHUT_WR) == -1)
-		conn_close(c);
+		client_conn_close(c);
 	else
 		stream_read_start(&c->stream, c->d->timeouts.linger);
 }
@@ -123,8 +90,8 @@ wait_for_head(struct client_conn *c)
 }
 
 // From here on a read means: more, or the client is gone.
-static void
-become_busy(struct client_conn *c)
+void
+client_conn_busy(struct client_conn *c)
 {
 	c->state = CONN_BUSY;
 	c->quiet_ticks = 0;
@@ -133,8 +100,8 @@ become_busy(struct client_conn *c)
 	    &c->stream, c->at_end ? c->d->timeouts.half_closed : NULL);
 }
 
-static void
-on_request_ended(void *front, enum request_end how)
+void
+client_conn_request_ended(void *front, enum request_end how)
 {
 	struct client_conn *c = front;
 
@@ -149,206 +116,6 @@ on_request_ended(void *front, enum request_end how)
 
 // ---- heads
 
-static int
-begin_request(struct client_conn *c, enum endpoint endpoint)
-{
-	struct request_front front = { &c->stream, c, on_request_ended };
-	int r = request_new(&c->req, c->d, &front, endpoint);
-
-	if (r < 0) {
-		conn_close(c);
-		return r;
-	}
-	c->req->is_http10 = c->is_http10;
-	c->req->answer.allow_origin = c->allow_origin;
-	c->req->wants_close = !c->keep_alive;
-	become_busy(c);
-	return 0;
-}
-
-static void
-refuse(struct client_conn *c, int status, const char *code, const char *message)
-{
-	struct failure failure;
-
-	failure_set(&failure, status, code, "%s", message);
-	if (c->req == NULL && begin_request(c, ENDPOINT_NONE) < 0)
-		return;
-	c->req->wants_close = !c->keep_alive;
-	request_fail(c->req, &failure);
-}
-
-static void
-refuse_method(struct client_conn *c, const char *allow)
-{
-	struct failure failure;
-
-	if (begin_request(c, ENDPOINT_NONE) < 0)
-		return;
-	failure_set(&failure, 405, "method_not_allowed",
-	    "this path knows %s only", allow);
-	failure.allow = allow;
-	request_fail(c->req, &failure);
-}
-
-// 0: the request may be looked at.  *ret_key: what it asks with.
-static int
-pass_gate(struct client_conn *c, const struct http_request *request,
-    struct access_key **ret_key)
-{
-	struct gate gate;
-	int r = gate_check(c->d, c->listener, request, &gate);
-
-	c->allow_origin = gate.allow_origin;
-	*ret_key = gate.key;
-	if (r == 0)
-		return 0;
-	if (begin_request(c, ENDPOINT_NONE) < 0)
-		return -ENOMEM;
-	if (r == 1)
-		gate_preflight(c->req, request);
-	else
-		request_fail(c->req, &gate.failure);
-	return -EACCES;
-}
-
-static void
-answer_get(struct client_conn *c, const struct route *route,
-    const struct http_request *request, struct access_key *key)
-{
-	if (http_request_has_body(request)) {
-		c->keep_alive = false;
-		refuse(c, 400, "unexpected_body", "this request has no body");
-		return;
-	}
-	if (begin_request(c, route->endpoint) < 0)
-		return;
-	c->req->key = access_key_take(key);
-	request_set_id(
-	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
-	switch (route->endpoint) {
-	case ENDPOINT_MODELS:
-		models_answer_list(c->req);
-		break;
-	case ENDPOINT_MODEL:
-		models_answer_one(c->req, route->model);
-		break;
-	case ENDPOINT_STATUS:
-		status_answer(c->req);
-		break;
-	case ENDPOINT_EVIDENCE:
-		evidence_copy_answer(c->req, route->model);
-		break;
-	default:
-		health_answer(c->req);
-	}
-}
-
-static int
-send_continue(struct client_conn *c)
-{
-	return stream_send(
-	    &c->stream, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1);
-}
-
-static void
-begin_post(struct client_conn *c, enum endpoint endpoint,
-    const struct http_request *request, struct access_key *key)
-{
-	bool keep_alive = c->keep_alive;
-
-	// Refused before its body was read: the connection has to end.
-	c->keep_alive = false;
-	if (!content_type_is_json(&request->fields)) {
-		refuse(c, 415, "unsupported_content_type",
-		    "Content-Type must be application/json");
-		return;
-	}
-	// Without one there is no body, and what follows a next request; who
-	// sent a body all the same meant something else.
-	if (request->framing == HTTP_BODY_NONE) {
-		refuse(c, 411, "length_required",
-		    "Content-Length or a chunked body is needed");
-		return;
-	}
-	if (request->framing == HTTP_BODY_LENGTH &&
-	    request->length > BODY_MAX) {
-		refuse(c, 413, "request_too_large",
-		    "the body is larger than 70 MiB");
-		return;
-	}
-	if (begin_request(c, endpoint) < 0)
-		return;
-	c->req->key = access_key_take(key);
-	if (gate_admit(c->req) < 0)
-		return;
-	c->keep_alive = keep_alive;
-	c->req->wants_close = !keep_alive;
-	request_set_id(
-	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
-	http_body_init(&c->body, request->framing, request->length);
-	c->state = CONN_BODY;
-	stream_read_start(&c->stream, c->d->timeouts.body);
-	if (request->expect_continue && http_request_has_body(request) &&
-	    send_continue(c) < 0)
-		conn_close(c);
-}
-
-// Not with clients of HTTP/1.0, which would have to be told that they may stay,
-// nor after HEAD: who asked for no body must not take it for the next answer.
-static bool
-may_stay(const struct client_conn *c, const struct http_request *request)
-{
-	return request->keep_alive && request->minor == 1 &&
-	    !slice_is(request->method, "HEAD") && !c->d->is_stopping;
-}
-
-static void
-take_request(struct client_conn *c, const struct http_request *request)
-{
-	struct access_key *key;
-	struct route route;
-
-	c->is_http10 = request->minor == 0;
-	c->keep_alive = may_stay(c, request) && !http_request_has_body(request);
-	if (pass_gate(c, request, &key) < 0)
-		return;
-	route = route_find(c->listener->door, request);
-	if (route.allow != NULL) {
-		refuse_method(c, route.allow);
-		return;
-	}
-	if (route.endpoint == ENDPOINT_NONE) {
-		refuse(c, 404, "not_found", "there is nothing at this path");
-		return;
-	}
-	c->keep_alive = may_stay(c, request);
-	if (endpoint_has_body(route.endpoint))
-		begin_post(c, route.endpoint, request, key);
-	else
-		answer_get(c, &route, request, key);
-}
-
-static void
-refuse_head(struct client_conn *c, struct http_refusal why)
-{
-	c->allow_origin = NULL;
-	c->keep_alive = false;
-	refuse(c, why.status, "bad_request", why.message);
-}
-
-static void
-take_head(struct client_conn *c, const uint8_t *head, size_t len)
-{
-	struct http_request request;
-	struct http_refusal why;
-
-	if (http_request_parse(head, len, 0, &request, &why) == 0)
-		take_request(c, &request);
-	else
-		refuse_head(c, why);
-}
-
 // Returns how many bytes of the input belonged to the head.
 static size_t
 feed_head(struct client_conn *c, const uint8_t *in, size_t n)
@@ -362,7 +129,7 @@ feed_head(struct client_conn *c, const uint8_t *in, size_t n)
 		if (n > HTTP_HEAD_MAX - before)
 			n = HTTP_HEAD_MAX - before;
 		if (buf_append(&c->in, in, n) < 0) {
-			conn_close(c);
+			client_conn_close(c);
 			return all;
 		}
 		bytes = buf_data(&c->in);
@@ -373,20 +140,20 @@ feed_head(struct client_conn *c, const uint8_t *in, size_t n)
 		c->since_ms = clock_mono_ms();
 		stream_read_start(&c->stream, c->d->timeouts.head);
 		if (buf_append(&c->in, in, n) < 0)
-			conn_close(c);
+			client_conn_close(c);
 		return n;
 	}
 	if (r == -EAGAIN)
 		return n - before;
 	if (r < 0) {
-		refuse_head(c, http_head_refusal(r));
+		client_refuse_head(c, http_head_refusal(r));
 		return all;
 	}
 	c->scanned = 0;
 	// Its buffer is free for what is pipelined behind the request.
 	whole = c->in;
 	buf_init(&c->in, whole.max);
-	take_head(c, bytes, len);
+	client_take_head(c, bytes, len);
 	buf_release(&whole);
 	return len - before;
 }
@@ -400,7 +167,7 @@ feed_body(struct client_conn *c, const uint8_t *in, size_t n)
 
 	if (http_body_read(&c->body, in, n, &piece) < 0) {
 		c->keep_alive = false;
-		refuse(c, 400, "bad_request",
+		client_refuse(c, 400, "bad_request",
 		    "the chunks of the body are malformed");
 		return n;
 	}
@@ -416,7 +183,7 @@ static void
 keep_pipelined(struct client_conn *c, const uint8_t *in, size_t n)
 {
 	if (buf_append(&c->in, in, n) < 0) {
-		conn_close(c);
+		client_conn_close(c);
 		return;
 	}
 	c->has_pipelined = true;
@@ -432,7 +199,7 @@ feed(struct client_conn *c, const uint8_t *in, size_t n)
 
 	while (stream_is_open(&c->stream)) {
 		if (c->state == CONN_BODY && http_body_is_done(&c->body)) {
-			become_busy(c);
+			client_conn_busy(c);
 			request_start(c->req);
 			continue;
 		}
@@ -461,7 +228,7 @@ feed_pipelined(struct client_conn *c)
 	buf_release(&pending);
 	// The rest of what it began will not come.
 	if (c->at_end && (c->state == CONN_HEAD || c->state == CONN_BODY))
-		conn_close(c);
+		client_conn_close(c);
 }
 
 // ---- the loop
@@ -482,11 +249,11 @@ static void
 take_end(struct client_conn *c)
 {
 	if (c->state != CONN_BUSY || stream_has_hangup(&c->stream)) {
-		conn_close(c);
+		client_conn_close(c);
 	} else if (!c->at_end) {
 		c->at_end = true;
 		stream_watch_hangup(&c->stream);
-		become_busy(c);
+		client_conn_busy(c);
 	}
 }
 
@@ -510,8 +277,8 @@ ask_client(struct client_conn *c)
 		c->body_bytes = answer->body_bytes;
 		return;
 	}
-	if (answer->has_sent || c->is_http10 || send_continue(c) < 0)
-		conn_close(c);
+	if (answer->has_sent || c->is_http10 || client_send_continue(c) < 0)
+		client_conn_close(c);
 }
 
 static void
@@ -531,7 +298,7 @@ on_readable(struct stream *s, void *arg)
 	if (n == 0)
 		take_end(c);
 	else if (n < 0 || takes_too_long(c))
-		conn_close(c);
+		client_conn_close(c);
 	else if (c->state != CONN_DRAIN)
 		feed(c, scratch, (size_t)n);
 	if (n > 0)
@@ -561,10 +328,10 @@ on_failed(struct stream *s, void *arg, int error)
 	} else if (error != -ETIMEDOUT || c->state == CONN_BUSY ||
 	    c->state == CONN_FLUSH || c->state == CONN_DRAIN ||
 	    (c->state == CONN_HEAD && buf_len(&c->in) == 0)) {
-		conn_close(c);
+		client_conn_close(c);
 	} else {
 		c->keep_alive = false;
-		refuse(
+		client_refuse(
 		    c, 408, "request_timeout", "the request came too slowly");
 	}
 }
@@ -598,7 +365,7 @@ client_conns_close_idle(struct proxyd *d)
 	for (c = TAILQ_FIRST(&d->conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->req == NULL)
-			conn_close(c);
+			client_conn_close(c);
 	}
 }
 
@@ -608,5 +375,5 @@ client_conns_close_all(struct proxyd *d)
 	struct client_conn *c;
 
 	while ((c = TAILQ_FIRST(&d->conns)) != NULL)
-		conn_close(c);
+		client_conn_close(c);
 }

@@ -188,8 +188,7 @@ check_api(struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
 			    text);
 			return -EINVAL;
 		}
-		r = check_socket_mode(config, error);
-		return r < 0 ? r : check_socket_group(config, error);
+		return check_socket_mode(config, error);
 	}
 	if (config->api_socket_mode != NULL ||
 	    config->api_socket_group != NULL) {
@@ -282,7 +281,25 @@ config_read(struct proxyd_config *ret, int argc, char *const argv[],
 	    ret->doors != NULL, ret, error, CONFIG_ERROR_MAX);
 	if (r < 0)
 		return r;
-	return draw_conclusions(ret, error);
+	r = draw_conclusions(ret, error);
+	return r < 0 ? r : check_socket_group(ret, error);
+}
+
+int
+config_read_again(struct proxyd_config *ret, int argc, char *const argv[],
+    char error[static CONFIG_ERROR_MAX])
+{
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = options_parse(options, N_ELEMENTS(options), argc, argv, ret, error,
+	    CONFIG_ERROR_MAX);
+	if (r == 1 || (r == 0 && ret->config != NULL)) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--help and --config are for the start");
+		return -EINVAL;
+	}
+	return r < 0 ? r : draw_conclusions(ret, error);
 }
 
 void

@@ -40,6 +40,9 @@ struct proxyd_config {
 // 1: --help was asked for and given.  -EINVAL: error says why.
 MUST_CHECK int config_read(struct proxyd_config *ret, int argc,
     char *const argv[], char error[static CONFIG_ERROR_MAX]);
+// The same for a process that opens no file any more.
+MUST_CHECK int config_read_again(struct proxyd_config *ret, int argc,
+    char *const argv[], char error[static CONFIG_ERROR_MAX]);
 void config_done(struct proxyd_config *);
 
 const char *level_name(Ipc__Level);

@@ -71,8 +71,9 @@ gate_check(const struct proxyd *d, const struct listener *l,
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	// A socket in the file system has no name that could be re-bound.
-	if (!l->is_unix &&
+	// A socket in the file system has no name that could be re-bound, and
+	// no browser speaks HTTP/1.0, let alone without Host.
+	if (!l->is_unix && (request->minor == 1 || request->host.at != NULL) &&
 	    !host_is_ours(request->host, &l->address, &d->access))
 		return refuse(ret, 403, "host_not_allowed",
 		    "this server does not answer to the name in Host; "

@@ -72,3 +72,18 @@ handle_posture(
 	d->self.announced = in->announced;
 	return 0;
 }
+
+int
+handle_attester_state(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__AttesterState *in = (const Ipc__AttesterState *)msg;
+	struct proxyd *d = ipc_peer_daemon(peer);
+	struct self *self = &d->self;
+
+	(void)frame;
+	(void)snprintf(self->attester, sizeof(self->attester), "%s", in->name);
+	(void)snprintf(self->attester_problem, sizeof(self->attester_problem),
+	    "%s", in->problem == NULL ? "" : in->problem);
+	return 0;
+}

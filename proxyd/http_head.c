@@ -198,9 +198,8 @@ http_fields_find(const struct http_fields *fields, const char *name)
 	return NULL;
 }
 
-// Set *ret to the only field of that name, or NULL; false: there are more.
-static bool
-find_once(const struct http_fields *fields, const char *name,
+bool
+http_fields_find_once(const struct http_fields *fields, const char *name,
     const struct http_field **ret)
 {
 	*ret = NULL;
@@ -298,8 +297,8 @@ parse_framing(const struct http_fields *fields, int minor,
 {
 	const struct http_field *coding, *length;
 
-	if (!find_once(fields, "transfer-encoding", &coding) ||
-	    !find_once(fields, "content-length", &length))
+	if (!http_fields_find_once(fields, "transfer-encoding", &coding) ||
+	    !http_fields_find_once(fields, "content-length", &length))
 		return refuse(why, 400, "Body framing is given more than once");
 	if (coding != NULL && length != NULL)
 		return refuse(
@@ -375,10 +374,11 @@ parse_host(struct http_request *r, unsigned flags, struct http_refusal *why)
 	const struct http_field *host;
 
 	r->host = (struct slice){ NULL, 0 };
-	if (!find_once(&r->fields, "host", &host))
+	if (!http_fields_find_once(&r->fields, "host", &host))
 		return refuse(why, 400, "More than one Host field");
+	// HTTP/1.0 knows none (RFC 9112, section 3.2).
 	if (host == NULL)
-		return (flags & HTTP_HOST_OPTIONAL) != 0
+		return (flags & HTTP_HOST_OPTIONAL) != 0 || r->minor == 0
 		    ? 0
 		    : refuse(why, 400, "Host field is missing");
 	if (host->value.len == 0 || !is_all(host->value, host_char))
@@ -393,7 +393,7 @@ parse_expect(struct http_request *r, struct http_refusal *why)
 	const struct http_field *expect;
 
 	r->expect_continue = false;
-	if (!find_once(&r->fields, "expect", &expect))
+	if (!http_fields_find_once(&r->fields, "expect", &expect))
 		return refuse(why, 417, "Expectation cannot be met");
 	if (expect == NULL)
 		return 0;

@@ -46,7 +46,7 @@ struct http_request {
 	struct slice target; // origin form: "/path?query", 0x21-0x7e
 	struct slice path;   // the target up to a '?'
 	int minor;	     // HTTP/1.<minor>: 0 or 1
-	struct slice host;   // with HTTP_HOST_OPTIONAL .at may be NULL
+	struct slice host;   // with HTTP_HOST_OPTIONAL or 1.0 .at may be NULL
 	enum http_framing framing;
 	uint64_t length; // of HTTP_BODY_LENGTH
 	bool keep_alive;
@@ -97,6 +97,9 @@ MUST_CHECK int http_response_parse(const uint8_t *head, size_t len,
 // The first field of that name (case ignored), or NULL.
 const struct http_field *http_fields_find(
     const struct http_fields *, const char *name);
+// *ret: the only field of that name, or NULL; false: there are more.
+MUST_CHECK bool http_fields_find_once(const struct http_fields *,
+    const char *name, const struct http_field **ret);
 // Does the comma-separated list in any field `name` hold `token`?
 bool http_fields_list_has(
     const struct http_fields *, const char *name, struct slice token);

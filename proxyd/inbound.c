@@ -164,6 +164,7 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 {
 	struct http_request request;
 	struct http_refusal why;
+	const char *unreadable;
 	struct route route;
 
 	if (http_request_parse(head, len, HTTP_HOST_OPTIONAL, &request, &why) <
@@ -186,9 +187,8 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 		models_answer_list(in->req);
 		return -EALREADY;
 	}
-	if (!content_type_is_json(&request.fields)) {
-		refuse(in, 415, "unsupported_content_type",
-		    "Content-Type must be application/json");
+	if ((unreadable = content_refusal(&request.fields)) != NULL) {
+		refuse(in, 415, "unsupported_content_type", unreadable);
 		return -EBADMSG;
 	}
 	if (request.framing == HTTP_BODY_LENGTH && request.length > BODY_MAX) {

@@ -13,13 +13,18 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/http_body.c proxyd/http_body.h \
 	proxyd/http_head.c proxyd/http_head.h \
 	proxyd/http_write.c proxyd/http_write.h \
+	proxyd/json_out.c proxyd/json_out.h \
 	proxyd/json_scan.c proxyd/json_scan.h \
 	proxyd/json_text.c proxyd/json_text.h \
 	proxyd/openai_error.c proxyd/openai_error.h \
+	proxyd/responses.h proxyd/responses_answer.c \
+	proxyd/responses_input.c proxyd/responses_items.c \
+	proxyd/responses_job.h proxyd/responses_request.c \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
-	proxyd/sealed_request.c proxyd/sealed_v1.h proxyd/utf8.h
+	proxyd/sealed_request.c proxyd/sealed_v1.h \
+	proxyd/sse.c proxyd/sse.h proxyd/utf8.h
 proxyd_libproxyparse_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
-	$(CRYPTO_CFLAGS)
+	$(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
 # Goes before $(COMMON_LIBS) on a link line.
 PROXYPARSE_LIBS = proxyd/libproxyparse.a $(CRYPTO_LIBS)
 
@@ -35,20 +40,25 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/channels.c proxyd/channels.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
+	proxyd/client_conn_state.h proxyd/client_request.c \
 	proxyd/config.c proxyd/config.h \
 	proxyd/gate.c proxyd/gate.h \
 	proxyd/evidence.c proxyd/evidence.h \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \
 	proxyd/handle_parent.c \
 	proxyd/inbound.c proxyd/inbound.h \
+	proxyd/json_memory.c proxyd/json_memory.h \
 	proxyd/keep_alive.c proxyd/keep_alive.h \
+	proxyd/learned.c proxyd/learned.h \
 	proxyd/listen.c proxyd/listen.h proxyd/listen_unix.c \
 	proxyd/models.c proxyd/models.h \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \
 	proxyd/reap.c proxyd/reap.h \
 	proxyd/recent.c proxyd/recent.h \
+	proxyd/reload.c proxyd/reload.h \
 	proxyd/relay.c proxyd/request.c proxyd/request.h \
+	proxyd/request_answer.c \
 	proxyd/request_log.c \
 	proxyd/route.c proxyd/route.h \
 	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
@@ -56,6 +66,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/evidence_copy.c proxyd/evidence_copy.h \
 	proxyd/status.c proxyd/status.h \
 	proxyd/stream.c proxyd/stream.h \
+	proxyd/translation.c proxyd/translation.h \
 	proxyd/upstream.c proxyd/upstream.h \
 	proxyd/verdict.c proxyd/verdict.h
 PROXYD_CFLAGS = $(SODIUM_CFLAGS) $(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS) \

@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "proxyd/json_memory.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/sandbox.h"
 
@@ -42,6 +43,7 @@ prepare_libraries(void)
 {
 	if (sodium_init() < 0)
 		return -ENOSYS;
+	json_memory_wipe();
 	json_object_seed(randombytes_random());
 	return 0;
 }

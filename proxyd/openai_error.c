@@ -56,8 +56,16 @@ openai_error_body(
 	const char *type =
 	    e->type != NULL ? e->type : openai_error_type(e->status);
 	const char *message = e->message != NULL ? e->message : "Unknown error";
-	size_t n = put(ret, 0, "{\"error\":{\"message\":");
+	size_t n = put(ret, 0, "{");
 
+	if (e->is_typed) {
+		n = put(ret, n, "\"type\":\"error\",\"code\":");
+		n = put_string(ret, n, e->code, SHORT_TEXT_MAX);
+		n = put(ret, n, ",\"message\":");
+		n = put_string(ret, n, message, OPENAI_ERROR_TEXT_MAX);
+		n = put(ret, n, ",\"param\":null,");
+	}
+	n = put(ret, n, "\"error\":{\"message\":");
 	n = put_string(ret, n, message, OPENAI_ERROR_TEXT_MAX);
 	n = put(ret, n, ",\"type\":");
 	n = put_string(ret, n, type, SHORT_TEXT_MAX);
@@ -72,12 +80,12 @@ size_t
 openai_error_event(
     const struct openai_error *e, char ret[static OPENAI_ERROR_MAX])
 {
-	static const char prefix[] = "data: ";
-	size_t n;
+	const char *prefix = e->is_typed ? "event: error\ndata: " : "data: ";
+	size_t head = strlen(prefix), n;
 
 	// The body is at most OPENAI_ERROR_MAX minus what this adds.
 	n = openai_error_body(e, ret);
-	memmove(ret + sizeof(prefix) - 1, ret, n);
-	memcpy(ret, prefix, sizeof(prefix) - 1);
-	return put(ret, n + sizeof(prefix) - 1, "\n\n");
+	memmove(ret + head, ret, n);
+	memcpy(ret, prefix, head);
+	return put(ret, n + head, "\n\n");
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxyd/reload.h"
 #include "common/log.h"
 #include "proxyd/channels.h"
 #include "proxyd/client_conn.h"
@@ -109,6 +110,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	d->access.origins = &config->allow_origins;
 	TAILQ_INIT(&d->askings);
 	peers_init(&d->peers);
+	learned_init(&d->learned);
 	reaper_init(&d->reaper, base);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);
@@ -177,6 +179,7 @@ proxyd_free(struct proxyd *d)
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
 	access_done(&d->access);
+	reload_done(d);
 	free_self(&d->self);
 	free(d);
 }

@@ -23,6 +23,7 @@
 #include "proxyd/backend.h"
 #include "proxyd/config.h"
 #include "proxyd/evidence.h"
+#include "proxyd/learned.h"
 #include "proxyd/listen.h"
 #include "proxyd/peers.h"
 #include "proxyd/reap.h"
@@ -102,11 +103,13 @@ struct self {
 	size_t n_posture;
 	struct image_shown images[PROCESSES_SHOWN_MAX];
 	size_t n_images;
-	uint32_t announced; // POSTURE_V1_*
+	uint32_t announced;			  // POSTURE_V1_*
+	char attester[16], attester_problem[128]; // "": not told; none
 };
 
 struct client_conn;
 struct inbound;
+struct reload;
 struct request;
 
 struct proxyd {
@@ -117,10 +120,13 @@ struct proxyd {
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
 	struct self self;
 	struct access access;
+	struct reload *reload;		// owned; while one comes
+	struct proxyd_config *reloaded; // owned; what is used of it now
 	struct peers peers;
 	struct askings askings; // for evidence v2
 	size_t n_askings, n_askings_running;
 	struct backends backends;
+	struct learned learned;
 	struct listener api, management;
 	struct timeouts timeouts;
 	struct counters counters;
@@ -172,8 +178,10 @@ extern const size_t proxyd_n_rules;
 enum { PROXYD_CHANNELS = 3 };
 extern const struct service_door proxyd_doors[PROXYD_CHANNELS];
 
-ipc_handler handle_stop, handle_processes, handle_posture; // handle_parent.c
-ipc_handler handle_key_changed;				   // handle_cryptod.c
+ipc_handler handle_stop, handle_processes, handle_posture,
+    handle_attester_state;		       // handle_parent.c
+ipc_handler handle_reload_file, handle_reload; // reload.c
+ipc_handler handle_key_changed;		       // handle_cryptod.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
 ipc_handler handle_verdicts_void;	     // verdict.c

@@ -9,6 +9,7 @@
 #include "common/level_limits.h"
 #include "proxyd/attempt.h"
 #include "proxyd/request.h"
+#include "proxyd/translation.h"
 
 enum {
 	RELAY_FIELDS_MAX = 24,
@@ -242,6 +243,32 @@ join_early_head(struct request *req)
 	return r;
 }
 
+// A stream is ours then, and a whole answer is sent when all of it is there.
+static int
+head_of_translated(struct request *req, const struct http_response *response)
+{
+	struct fields f = { .n = 0 };
+	enum http_framing framing =
+	    req->is_http10 ? HTTP_BODY_UNTIL_CLOSE : HTTP_BODY_CHUNKED;
+	int r = 0;
+
+	req->needs_done = false;
+	if (!req->wants_stream)
+		return translation_begin(req);
+	if (req->has_early_head) {
+		r = join_early_head(req);
+	} else if (!req->answer.is_event_stream) {
+		return -EBADMSG;
+	} else {
+		put_upstream(&f, &response->fields);
+		put_own(&f, req);
+		req->has_source_head = true;
+		req->wants_close |= framing == HTTP_BODY_UNTIL_CLOSE;
+		r = write_head(req, 200, &f, framing, 0);
+	}
+	return r < 0 ? r : translation_begin(req);
+}
+
 int
 relay_head(struct request *req, const struct http_response *response)
 {
@@ -258,6 +285,8 @@ relay_head(struct request *req, const struct http_response *response)
 	    response->framing == HTTP_BODY_UNTIL_CLOSE &&
 	    (req->endpoint == ENDPOINT_CHAT ||
 		req->endpoint == ENDPOINT_COMPLETIONS);
+	if (req->attempt->is_translated)
+		return head_of_translated(req, response);
 	if (req->has_early_head)
 		return join_early_head(req);
 	req->has_source_head = true;
@@ -372,13 +401,15 @@ relay_error_event(struct request *req, const char *body, size_t len)
 	request_broke_off(req, &failure);
 }
 
-static void
-relay_whole(struct request *req, int status, const char *body, size_t len)
+void
+relay_json(struct request *req, int status, const char *body, size_t len)
 {
 	struct fields f = { .n = 0 };
 	int r;
 
 	req->is_collecting_error = false;
+	if (req->translation != NULL)
+		req->translation->is_ended = true;
 	if (req->has_early_head) {
 		relay_error_event(req, body, len);
 		return;
@@ -401,20 +432,21 @@ relay_error(struct request *req)
 {
 	char body[OPENAI_ERROR_MAX];
 	char message[OPENAI_ERROR_TEXT_MAX];
-	struct openai_error error = { .message = message };
+	struct openai_error error = { .message = message,
+		.is_typed = endpoint_is_anthropic(req->endpoint) };
 
 	// A redirect would name a destination: never followed, never told.
 	error.status = req->status < 400 ? 502 : req->status;
 	error.code = code_of(error.status);
 	if (!req->error_overflow && req->status >= 400 &&
 	    is_openai_error(&req->error_body)) {
-		relay_whole(req, req->status,
+		relay_json(req, req->status,
 		    (const char *)buf_data(&req->error_body),
 		    buf_len(&req->error_body));
 		return;
 	}
 	find_message(req, message);
-	relay_whole(req, error.status, body, openai_error_body(&error, body));
+	relay_json(req, error.status, body, openai_error_body(&error, body));
 }
 
 void
@@ -423,9 +455,15 @@ relay_break(struct request *req, const struct failure *failure)
 	char event[OPENAI_ERROR_MAX];
 	struct openai_error error = { .message = failure->message,
 		.code = failure->code,
-		.status = failure->status };
+		.status = failure->status,
+		.is_typed = endpoint_is_anthropic(req->endpoint) ||
+		    req->endpoint == ENDPOINT_RESPONSES };
 	size_t n;
 
+	if (req->translation != NULL && req->translation->out.emits) {
+		translation_break(req, failure->message);
+		return;
+	}
 	// Into a sealed answer no event: the opener sees that it was cut, and
 	// tells its client itself.
 	if (!req->answer.is_event_stream || req->answer.is_sealed)

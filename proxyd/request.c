@@ -15,6 +15,7 @@
 #include "proxyd/attempt.h"
 #include "proxyd/evidence_copy.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/translation.h"
 
 static void
 make_id(char ret[static REQUEST_ID_MAX + 1])
@@ -131,6 +132,7 @@ release(struct request *req)
 	req->copy = NULL;
 	answer_drop(&req->answer);
 	answer_done(&req->answer);
+	translation_free(req);
 	buf_release(&req->body);
 	buf_release(&req->error_body);
 	free(req->scan);
@@ -143,8 +145,8 @@ release(struct request *req)
 	reaper_take(&d->reaper, &req->reap, request_free);
 }
 
-static void
-end(struct request *req, enum request_end how)
+void
+request_finish(struct request *req, enum request_end how)
 {
 	struct proxyd *d = req->d;
 	request_ended_fn *ended = req->ended;
@@ -219,7 +221,7 @@ send_whole(struct request *req, int status, const char *body, size_t len,
 	if (r == 0)
 		r = answer_end(&req->answer);
 	request_log_end(req, failure == NULL ? "answered" : failure->code);
-	end(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
+	request_finish(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
 }
 
 void
@@ -233,7 +235,7 @@ request_broke_off(struct request *req, const struct failure *failure)
 {
 	req->failure = *failure;
 	request_log_end(req, failure->code);
-	end(req, REQUEST_BROKEN);
+	request_finish(req, REQUEST_BROKEN);
 }
 
 // Part of an answer has left: the client is told, and sees no end.
@@ -258,7 +260,7 @@ request_reply_head(
 	req->status = status;
 	if (r == 0)
 		r = answer_end(&req->answer);
-	end(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
+	request_finish(req, r < 0 ? REQUEST_BROKEN : REQUEST_COMPLETE);
 }
 
 void
@@ -267,7 +269,8 @@ request_fail(struct request *req, const struct failure *failure)
 	char body[OPENAI_ERROR_MAX];
 	struct openai_error error = { .message = failure->message,
 		.code = failure->code,
-		.status = failure->status };
+		.status = failure->status,
+		.is_typed = endpoint_is_anthropic(req->endpoint) };
 	size_t len = openai_error_body(&error, body);
 
 	req->failure = *failure;
@@ -433,6 +436,7 @@ reset_answer(struct request *req)
 		req->answer.has_head = false;
 		req->answer.body_bytes = 0;
 	}
+	translation_reset(req);
 	req->has_source_head = false;
 	req->is_collecting_error = false;
 	req->error_overflow = false;
@@ -463,158 +467,4 @@ request_attempt_failed(struct request *req, const struct failure *failure)
 		request_log_end(req, "attempt-failed");
 	}
 	request_next(req);
-}
-
-int
-request_answer_head(struct request *req, const struct http_response *response)
-{
-	const struct candidates *c = &req->candidates;
-
-	req->status = response->status;
-	// A host that is not ready; another one may be.
-	if (response->status == 503 && c->next < c->n) {
-		failure_set(&req->failure, 503, "host_unavailable",
-		    "the host is not ready");
-		return -EAGAIN;
-	}
-	return relay_head(req, response);
-}
-
-// The front takes no more: that is no fault of the source.
-static int
-to_front(struct request *req, const uint8_t *bytes, size_t n)
-{
-	int r = answer_body(&req->answer, bytes, n);
-
-	req->is_front_broken = r < 0 && r != -EBADMSG;
-	return req->is_front_broken ? 0 : r;
-}
-
-int
-request_answer_body(struct request *req, const uint8_t *bytes, size_t n)
-{
-	size_t room = ERROR_BODY_MAX - buf_len(&req->error_body);
-
-	if (!req->is_collecting_error) {
-		if (req->answer.is_event_stream)
-			sse_tail_note(&req->tail, bytes, n);
-		return to_front(req, bytes, n);
-	}
-	if (n > room) {
-		req->error_overflow = true;
-		n = room;
-	}
-	return buf_append(&req->error_body, bytes, n);
-}
-
-static void
-count_served(struct request *req)
-{
-	struct counters *c = &req->d->counters;
-
-	if (req->is_inbound)
-		(*(req->is_plain ? &c->plain_served : &c->sealed_served))++;
-	else if (req->attempt != NULL &&
-	    req->attempt->to.source == SOURCE_LOCAL)
-		c->local++;
-}
-
-static void
-front_is_broken(struct request *req)
-{
-	req->d->counters.aborted++;
-	request_log_end(req, "aborted");
-	end(req, REQUEST_BROKEN);
-}
-
-void
-request_answer_flush(struct request *req, bool is_held)
-{
-	int r;
-
-	if (req->is_collecting_error || !req->has_source_head)
-		return;
-	if (req->is_front_broken)
-		r = -EPIPE;
-	else if (is_held && req->answer.framing == HTTP_BODY_LENGTH)
-		r = answer_hold(&req->answer);
-	else
-		r = answer_flush(&req->answer);
-	if (r < 0) {
-		front_is_broken(req);
-		return;
-	}
-	// No other try from here on: the body has served.
-	if (req->answer.has_sent && req->held != 0 &&
-	    req->attempt->is_written) {
-		buf_release(&req->body);
-		proxyd_unhold(req->d, &req->held);
-	}
-}
-
-// The connection ended, and that was to be the end of the stream; but what
-// ends a stream had not come.
-static void
-stream_was_cut(struct request *req)
-{
-	struct failure failure;
-
-	failure_set(&failure, 502, "stream_cut",
-	    "the stream ended in the middle of its answer");
-	request_attempt_failed(req, &failure);
-}
-
-void
-request_answer_end(struct request *req)
-{
-	if (req->is_collecting_error) {
-		relay_error(req);
-		return;
-	}
-	if (req->needs_done && !sse_tail_is_done(&req->tail)) {
-		stream_was_cut(req);
-		return;
-	}
-	if (req->is_front_broken || answer_end(&req->answer) < 0) {
-		front_is_broken(req);
-		return;
-	}
-	count_served(req);
-	request_log_end(req, "answered");
-	end(req, REQUEST_COMPLETE);
-}
-
-void
-request_front_writable(struct request *req)
-{
-	if (req->attempt != NULL)
-		attempt_resume(req->attempt);
-}
-
-bool
-request_keep_alive(struct request *req)
-{
-	static const char comment[] = ": keep-alive\n\n";
-	struct answer *a = &req->answer;
-	int r = 0;
-
-	if (req->is_collecting_error || req->is_front_broken ||
-	    request_is_blocked(req))
-		return false;
-	if (!a->has_head) {
-		if (req->is_inbound || !req->wants_stream)
-			return false;
-		r = relay_early_head(req);
-	}
-	if (!a->is_event_stream || a->framing == HTTP_BODY_LENGTH ||
-	    !sse_tail_is_between(&req->tail))
-		return false;
-	if (r == 0)
-		r = answer_body(
-		    a, (const uint8_t *)comment, sizeof(comment) - 1);
-	if (r == 0)
-		r = answer_flush(a);
-	if (r < 0)
-		front_is_broken(req);
-	return true;
 }

@@ -57,6 +57,7 @@ struct failure {
 
 struct access_key;
 struct attempt;
+struct translation;
 
 struct request {
 	struct reap reap;
@@ -83,9 +84,10 @@ struct request {
 	size_t request_bytes;
 
 	struct candidates candidates;
-	struct attempt *attempt;    // owned
-	struct evidence_copy *copy; // owned; of ENDPOINT_EVIDENCE
-	struct failure failure;	    // of the last attempt
+	struct attempt *attempt;	 // owned
+	struct translation *translation; // owned; NULL: none was needed
+	struct evidence_copy *copy;	 // owned; of ENDPOINT_EVIDENCE
+	struct failure failure;		 // of the last attempt
 	unsigned n_attempts;
 
 	TAILQ_ENTRY(request) entry;
@@ -156,7 +158,8 @@ request_body_slice(const struct request *req)
 	return (struct slice){ (const char *)req->body.base + req->body_at,
 		req->body.base == NULL ? 0 : req->body.end - req->body_at };
 }
-// 0, or an error for which the attempt has to be given up.
+// 0, or an error for which the attempt has to be given up.  -EAGAIN: it is
+// not ready.  -EOPNOTSUPP: it has to be asked in another way.
 MUST_CHECK int request_answer_head(
     struct request *, const struct http_response *);
 MUST_CHECK int request_answer_body(struct request *, const uint8_t *, size_t n);
@@ -178,6 +181,14 @@ request_is_blocked(const struct request *req)
 }
 
 // ---- parts (relay.c, request_log.c)
+
+// The end of all, told to the front.
+void request_finish(struct request *, enum request_end);
+
+// Bytes of an answer's body for the front.
+MUST_CHECK int request_send(struct request *, const uint8_t *, size_t n);
+// A whole JSON answer that a source gave.
+void relay_json(struct request *, int status, const char *, size_t n);
 
 // A head for a stream that may still come to nothing.
 MUST_CHECK int relay_early_head(struct request *);

@@ -29,6 +29,10 @@ static const struct entry entries[] = {
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/v1/responses", "POST", ENDPOINT_RESPONSES,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/messages", "POST", ENDPOINT_MESSAGES,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/messages/count_tokens", "POST", ENDPOINT_COUNT_TOKENS,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/api/status", "GET", ENDPOINT_STATUS, AT(DOOR_MANAGEMENT) },
 	{ "/healthz", "GET", ENDPOINT_HEALTH, AT(DOOR_MANAGEMENT) },
 };
@@ -175,7 +179,7 @@ request_is_cross_origin(const struct http_request *request)
 		return true;
 	rest = (struct slice){ origin->value.at + sizeof(scheme) - 1,
 		origin->value.len - (sizeof(scheme) - 1) };
-	return rest.len != request->host.len ||
+	return request->host.at == NULL || rest.len != request->host.len ||
 	    memcmp(rest.at, request->host.at, rest.len) != 0;
 }
 
@@ -183,12 +187,24 @@ bool
 content_type_is_json(const struct http_fields *fields)
 {
 	static const char json[] = "application/json";
-	const struct http_field *f = http_fields_find(fields, "Content-Type");
+	const struct http_field *f = NULL;
 	size_t n = sizeof(json) - 1;
 
-	if (f == NULL || f->value.len < n ||
-	    strncasecmp(f->value.at, json, n) != 0)
+	if (!http_fields_find_once(fields, "Content-Type", &f) || f == NULL ||
+	    f->value.len < n || strncasecmp(f->value.at, json, n) != 0)
 		return false;
 	return f->value.len == n || f->value.at[n] == ';' ||
 	    f->value.at[n] == ' ' || f->value.at[n] == '\t';
+}
+
+const char *
+content_refusal(const struct http_fields *fields)
+{
+	if (!content_type_is_json(fields))
+		return "Content-Type must be application/json, once";
+	for (size_t i = 0; i < fields->n; i++)
+		if (slice_is_nocase(fields->at[i].name, "Content-Encoding") &&
+		    !slice_is_nocase(fields->at[i].value, "identity"))
+			return "the body must not be compressed";
+	return NULL;
 }

@@ -15,10 +15,12 @@ enum endpoint {
 	ENDPOINT_CHAT,
 	ENDPOINT_COMPLETIONS,
 	ENDPOINT_EMBEDDINGS,
-	ENDPOINT_RESPONSES, // of backends that have it themselves
-	ENDPOINT_STATUS,    // management: GET /api/status
-	ENDPOINT_EVIDENCE,  // management: GET /api/evidence/{id}
-	ENDPOINT_HEALTH,    // management: GET /healthz
+	ENDPOINT_RESPONSES,
+	ENDPOINT_MESSAGES,     // Anthropic's; of backends that have them
+	ENDPOINT_COUNT_TOKENS, // of such messages
+	ENDPOINT_STATUS,       // management: GET /api/status
+	ENDPOINT_EVIDENCE,     // management: GET /api/evidence/{id}
+	ENDPOINT_HEALTH,       // management: GET /healthz
 };
 
 enum door {
@@ -42,8 +44,13 @@ const char *endpoint_path(enum endpoint);
 static inline bool
 endpoint_has_body(enum endpoint e)
 {
-	return e == ENDPOINT_CHAT || e == ENDPOINT_COMPLETIONS ||
-	    e == ENDPOINT_EMBEDDINGS || e == ENDPOINT_RESPONSES;
+	return e >= ENDPOINT_CHAT && e <= ENDPOINT_COUNT_TOKENS;
+}
+// Whose errors have Anthropic's members, too.
+static inline bool
+endpoint_is_anthropic(enum endpoint e)
+{
+	return e == ENDPOINT_MESSAGES || e == ENDPOINT_COUNT_TOKENS;
 }
 
 // Does Host name this machine's loopback, the address that we are bound to, or
@@ -57,5 +64,7 @@ bool request_is_cross_origin(const struct http_request *);
 // Content-Type is application/json, with parameters or without: a page
 // cannot send that to another origin without asking first.
 bool content_type_is_json(const struct http_fields *);
+// NULL, or why a body with these fields is not read (415).
+const char *content_refusal(const struct http_fields *);
 
 #endif

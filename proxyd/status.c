@@ -53,6 +53,8 @@ put_self(json_t *root, const struct proxyd *d)
 {
 	const struct self *self = &d->self;
 	const struct proxyd_config *config = d->config;
+	const char *problem =
+	    self->attester_problem[0] == '\0' ? NULL : self->attester_problem;
 	json_t *mesh = json_array();
 
 	set(root, "version",
@@ -79,6 +81,11 @@ put_self(json_t *root, const struct proxyd *d)
 	    json_boolean(config->plaintext_allowed));
 	set(root, "allow_unsigned_keys",
 	    json_boolean(config->unsigned_allowed));
+	set(root, "attester",
+	    self->attester[0] == '\0'
+		? json_null()
+		: json_pack("{s:s, s:o}", "name", self->attester, "problem",
+		      text_or_null(problem)));
 	set(root, "inference_key",
 	    self->has_key ? key_text(self->inference_key) : json_null());
 }

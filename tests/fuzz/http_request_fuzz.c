@@ -61,6 +61,8 @@ rebuild(const struct http_request *r, struct buf *out)
 {
 	struct http_rewrite how = { .framing = r->framing,
 		.length = r->length,
+		// HTTP/1.0 may have none, what we write must.
+		.host = r->host.at == NULL ? "host" : NULL,
 		.close = !r->keep_alive };
 
 	buf_init(out, 4 * HTTP_HEAD_MAX);

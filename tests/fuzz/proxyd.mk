@@ -27,3 +27,12 @@ EXTRA_DIST += tests/fuzz/corpus/envelope
 FUZZ_TARGETS += tests/fuzz/answer_fuzz
 tests_fuzz_answer_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/answer
+
+FUZZ_TARGETS += tests/fuzz/sse_fuzz
+tests_fuzz_sse_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/sse
+
+FUZZ_TARGETS += tests/fuzz/responses_fuzz
+tests_fuzz_responses_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS) \
+	$(JANSSON_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/responses

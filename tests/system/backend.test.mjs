@@ -2,7 +2,7 @@
 // another node as they are.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
-import { chat } from './http.mjs'
+import { ask, chat } from './http.mjs'
 import { sleep, startNode, suiteScope } from './lib.mjs'
 import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
 
@@ -56,6 +56,28 @@ describe('a backend with manners of its own', () => {
       }
     })
   }
+
+  test('Anthropic\'s messages, and errors in their shape', async () => {
+    let head
+    backend.answer = (socket, nth, request) => {
+      head = request.split('\r\n')[0]
+      socket.write(whole('{"type":"message","content":[]}'))
+    }
+    for (const node of [host, client]) {
+      for (const path of ['/v1/messages', '/v1/messages/count_tokens']) {
+        const body = { model: 'echo', max_tokens: 1, messages: [] }
+        const answer = await ask(`${node.api}${path}?beta=true`, { body })
+        assert.equal(answer.body, '{"type":"message","content":[]}')
+        assert.equal(head, `POST ${path} HTTP/1.1`)
+        const refused = await ask(`${node.api}${path}`,
+          { body: { ...body, model: 'none' } })
+        assert.equal(refused.status, 404)
+        const error = JSON.parse(refused.body)
+        assert.equal(error.type, 'error')
+        assert.equal(error.error.code, 'model_not_found')
+      }
+    }
+  })
 
   test('12 MiB in one piece', async () => {
     const body = JSON.stringify({ x: 'y'.repeat(12 << 20) })

@@ -122,7 +122,8 @@ const GRACE_MS = 100
 
 // The bytes as they are; resolves to what came until the other side closed,
 // or until a whole answer was there and a moment more: { text, status, closed }.
-export function raw (address, bytes, { ms = 5000 } = {}) {
+// end: shut our side down behind them.
+export function raw (address, bytes, { ms = 5000, end = false } = {}) {
   const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(address)
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, allowHalfOpen: true })
@@ -146,6 +147,7 @@ export function raw (address, bytes, { ms = 5000 } = {}) {
     socket.on('error', e => e.code === 'ECONNREFUSED' ? reject(e) : done(true))
     socket.on('end', () => done(true))
     for (const piece of [bytes].flat()) socket.write(piece, 'latin1')
+    if (end) socket.end()
   })
 }
 

@@ -300,3 +300,99 @@ describe('a socket in the file system', () => {
       args: ['--api-socket-group=no-such-group'] }, /no such group/)
   })
 })
+
+describe('SIGHUP', () => {
+  const scope = suiteScope()
+  let dir, keys, config, node, backend
+  const write = text => fs.writeFileSync(config, text)
+  const reload = async pattern => {
+    const from = node.log.length
+    node.signal('SIGHUP')
+    return await node.waitLog(pattern, { from })
+  }
+  before(async () => {
+    dir = scratch(scope)
+    keys = path.join(dir, 'keys')
+    backend = await startBackend(scope)
+    addKey(keys, 'first')
+    node = new Node({ backend: backend.url, args: [] })
+    config = path.join(node.home, 'meshllm.conf')
+    scope.after(() => node.stop())
+    await node.started()
+    await node.waitModel('echo')
+  })
+
+  test('a stream runs through all of them', async () => {
+    let tokens = 0
+    const stream = ask(`${node.baseUrl}/chat/completions`, {
+      body: chatBody('one two three', { stream: true, demo_tokens: 60,
+        demo_delay_ms: 25 }), onEvent: () => tokens++ })
+    await waitFor('tokens', () => tokens > 2)
+    // Keys are wanted from now on.
+    write(`[proxyd]\napi-keys = ${keys}\nallow-origin = ${PAGE}\n`)
+    await reload(/info proxyd reloaded .*keys=1 .*origins=1/)
+    assertRefused(await post(node), 401, 'invalid_api_key')
+    const second = addKey(keys, 'second')
+    assertRefused(await post(node, bearer(second)), 401)
+    await reload(/info proxyd reloaded .*keys=2/)
+    const answer = await post(node, { origin: PAGE, ...bearer(second) })
+    assert.equal(answer.status, 200)
+    assert.equal(answer.headers['access-control-allow-origin'], PAGE)
+    runCommand(['key', `--api-keys=${keys}`, 'remove', 'second'])
+    await reload(/info proxyd reloaded .*keys=1/)
+    assertRefused(await post(node, bearer(second)), 401)
+
+    // What is wrong is named, and changes nothing.
+    const third = addKey(keys, 'third')
+    write(`[proxyd]\napi-keys = ${keys}\nnonsense = 1\n`)
+    assert.match(await reload(/error meshllm reload-refused/),
+      /meshllm\.conf:3: .*nonsense/)
+    write(`[proxyd]\napi-keys = ${keys}.missing\n`)
+    assert.match(await reload(/error meshllm reload-refused/),
+      /keys\.missing.*No such file/)
+    write(`[proxyd]\napi-keys = ${keys}\nallow-origin = *\n`)
+    assert.match(await reload(/reload-refused/), /allow-origin/)
+    const text = fs.readFileSync(keys, 'utf8')
+    fs.writeFileSync(keys, `${text}broken\n`)
+    write(`[proxyd]\napi-keys = ${keys}\n`)
+    assert.match(await reload(/error proxyd reload-refused/), /line 3/)
+    assertRefused(await post(node, bearer(third)), 401)
+    fs.writeFileSync(keys, text)
+
+    // What cannot change is said; the rest does.
+    write('[gossipd]\nadvertise = 192.0.2.1:9\n[proxyd]\n' +
+      `api-keys = ${keys}\nallow-plaintext-peers = yes\n` +
+      'allow-host = gpu.lan\n')
+    const from = node.log.length
+    await reload(/info proxyd reloaded .*hosts=1/)
+    await node.waitLog(/reload-needs-restart option=allow-plaintext-peers/,
+      { from })
+    await node.waitLog(/reload-needs-restart daemon=gossipd/, { from })
+    assert.equal((await post(node, { host: 'gpu.lan', ...bearer(third) }))
+      .status, 200)
+    assert.equal((await node.status()).allow_plaintext_peers, false)
+
+    // And without a key file everybody on this machine is let in again.
+    write('')
+    await reload(/info proxyd reloaded .*keys=0/)
+    assert.equal((await post(node)).status, 200)
+    const done = await stream
+    assert.equal(done.complete, true)
+    assert.equal(done.events.at(-1), '[DONE]')
+    assert.equal(done.events.length >= 60, true)
+  })
+
+  test('the last key of an API that others reach cannot be taken', async t => {
+    const file = path.join(dir, 'open-keys')
+    const key = addKey(file, 'only')
+    const open = await startNode(t, { api: '0.0.0.0:0', backend: backend.url,
+      args: [`--api-keys=${file}`] })
+    runCommand(['key', `--api-keys=${file}`, 'remove', 'only'])
+    open.signal('SIGHUP')
+    await open.waitLog(/error proxyd reload-refused .*no key.*not loopback/)
+    const url = `http://127.0.0.1:${open.ready.api.split(':')[1]}/v1/models`
+    assert.equal((await ask(url, { headers: bearer(key) })).status, 200)
+    assert.equal((await ask(url)).status, 401)
+  })
+
+})

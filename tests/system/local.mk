@@ -6,10 +6,13 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/custody-memory.test.mjs \
 	tests/system/foreign.mjs tests/system/http.mjs \
 	tests/system/processes.mjs tests/system/capture.py \
-	tests/system/swtpm.mjs tests/system/attestation.test.mjs \
+	tests/system/swtpm.mjs tests/system/tpm.test.mjs \
+	tests/system/evidence.test.mjs tests/system/attestation.test.mjs \
 	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \
 	tests/system/leave.test.mjs tests/system/llama.test.mjs \
 	tests/system/llama.mjs tests/system/backend.test.mjs \
 	tests/system/raw.mjs tests/system/stream.test.mjs \
+	tests/system/responses.test.mjs \
 	tests/system/secrecy.test.mjs tests/system/soak.test.mjs \
-	tests/system/abuse.test.mjs tests/system/listener.test.mjs
+	tests/system/abuse.test.mjs tests/system/http_table.mjs \
+	tests/system/http_table.test.mjs tests/system/listener.test.mjs

@@ -64,7 +64,10 @@ export class Swtpm {
     return this
   }
 
+  signal (name) { this.process.signal(name) }
+
   async kill () { await this.process?.stop({ ms: 0 }) }
 }
 
-export const startSwtpm = async (t, ca) => await new Swtpm(t, ca).start()
+export const startSwtpm = async (t, ca = new Authority(t)) =>
+  await new Swtpm(t, ca).start()

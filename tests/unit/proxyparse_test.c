@@ -207,7 +207,14 @@ an_error_is_always_one_json_object(void **state)
 	char *worst = malloc(5000);
 	memset(worst, 1, 4999);
 	worst[4999] = '\0';
-	e = (struct openai_error){ worst, worst, worst, worst, 400 };
+	e = (struct openai_error){ worst, worst, worst, worst, 400, true };
+	n = openai_error_event(&e, text);
+	assert_true(n <= sizeof(text));
+	assert_memory_equal(text, "event: error\ndata: {\"type\":", 27);
+	root = json_loadb(text + 19, n - 21, 0, NULL);
+	assert_int_equal(json_object_size(root), 5);
+	json_decref(root);
+	e.is_typed = false;
 	n = openai_error_event(&e, text);
 	assert_true(n <= sizeof(text));
 	assert_memory_equal(text, "data: {\"error\":{", 16);

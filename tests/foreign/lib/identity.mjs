@@ -53,10 +53,12 @@ function canonicalEvidence(a) {
   ]);
 }
 
-// Signed with a fresh software key: the existing network cannot tell.
-export function makeEvidence(id, inferenceKeyText) {
-  const { privateKey, publicKey } =
-    crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export const newAttestationKey = () =>
+  crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+// Signed with a software key: the existing network cannot tell.
+export function makeEvidence(id, inferenceKeyText, key, more = {}) {
+  const { privateKey, publicKey } = key;
   const point = publicKey.export({ type: 'spki', format: 'der' }).subarray(-65);
   const attestation = {
     chip_name: 'Apple M4 Max', hardware_model: 'Mac16,1',
@@ -64,11 +66,30 @@ export function makeEvidence(id, inferenceKeyText) {
     sip_enabled: true, secure_boot_enabled: true, rdma_disabled: true,
     node_endpoint_id: id, inference_public_key: inferenceKeyText,
     se_public_key: point.toString('base64'), binary_hash: '11'.repeat(32),
-    timestamp: new Date().toISOString(),
+    timestamp: new Date().toISOString(), ...more,
   };
   const signature = crypto.sign(
     'sha256', canonicalEvidence(attestation), privateKey).toString('base64');
   return Buffer.from(JSON.stringify({ attestation, signature }));
+}
+
+// What the existing network makes of it (wire-v1, 5.3), in its order.
+export function judgeEvidence(blob, id, inferenceKeyText, now = Date.now()) {
+  let verified = false;
+  try {
+    verified = verifyEvidence(blob);
+  } catch { /* a point or a signature that is none */ }
+  if (!verified) return 'InvalidSignature';
+  const { attestation: a } = JSON.parse(blob);
+  if (a.node_endpoint_id !== id) return 'MismatchedNodeId';
+  if (a.inference_public_key !== inferenceKeyText) {
+    return 'MismatchedInferenceKey';
+  }
+  if (!a.sip_enabled || !a.secure_boot_enabled || !a.rdma_disabled) {
+    return 'InsecurePosture';
+  }
+  const age = Math.trunc((now - Date.parse(a.timestamp)) / 1000);
+  return age >= -30 && age <= 660 ? 'Verified' : 'Expired';
 }
 
 export function verifyEvidence(blob) {

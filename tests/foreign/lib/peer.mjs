@@ -4,7 +4,8 @@ import crypto from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import iroh from '@number0/iroh';
 import { serveTunnel } from './host.mjs';
-import { makeEvidence, signAnnouncement } from './identity.mjs';
+import { makeEvidence, newAttestationKey, signAnnouncement }
+  from './identity.mjs';
 import * as wire from './messages.mjs';
 import { newKey } from './sealed.mjs';
 import { BiStream, reason, within } from './stream.mjs';
@@ -24,11 +25,14 @@ export const defaults = {
   heartbeat: 60,      // seconds
   udpPort: 0,
   meshId: undefined,
+  seed: undefined,    // of the identity; a new one
+  claims: undefined,  // mac only: members of the evidence, other ones
 };
 
 export class Peer {
   box = newKey();
   seed = crypto.randomBytes(32);
+  attestationKey = newAttestationKey();
   held = [];          // raw streams: iroh ends what is garbage-collected
   #conns = new Map(); // endpoint id -> connection, the newest
   #addrs = new Map(); // endpoint id -> where a token said it is
@@ -38,6 +42,7 @@ export class Peer {
     this.options = { ...defaults, ...options };
     this.emit = emit;
     this.models = this.options.serve;
+    this.seed = this.options.seed ?? this.seed;
     this.meshId = this.options.meshId;
   }
 
@@ -198,7 +203,8 @@ export class Peer {
         binary_hash: '11'.repeat(32),
       },
       hardware_attestation_blob:
-        mac ? makeEvidence(this.id, keyText) : undefined,
+        mac ? makeEvidence(this.id, keyText, this.attestationKey,
+          this.options.claims) : undefined,
     };
   }
 

@@ -1,0 +1,104 @@
+// SIGHUP: the configuration is read again, all of it, and what proxyd can use
+// without a new start is handed to it with the files that it names, since no
+// daemon opens a file once it runs.  What is wrong changes nothing.
+#include <sodium.h>
+#include <string.h>
+
+#include "common/api_keys.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "ctl/suite.h"
+#include "proxyd/client.h"
+
+static int
+refuse(const char *what, const char *why)
+{
+	LOG(LOG_ERROR, "reload-refused", F("what", what), F("error", why));
+	return -EINVAL;
+}
+
+static int
+send_file(struct ipc_peer *proxyd, const char *path)
+{
+	char *bytes;
+	size_t len;
+	int r;
+
+	r = file_read(path, FILE_TRUSTED, API_KEYS_FILE_MAX, &bytes, &len);
+	if (r == -EPERM)
+		return refuse(path, "others than its owner can write it");
+	if (r < 0)
+		return refuse(path, strerrordesc_np(-r));
+	r = proxyd_reload_file_send(proxyd, path, bytes, len);
+	sodium_memzero(bytes, len);
+	free(bytes);
+	return r < 0 ? refuse(path, strerrordesc_np(-r)) : 0;
+}
+
+static int
+send_options(struct suite *s, const struct run_options *o)
+{
+	struct ipc_peer *proxyd = s->children[PROXYD].peer;
+	struct arguments arguments;
+	int r;
+
+	if (proxyd == NULL)
+		return -EPIPE;
+	r = run_options_arguments(o, &daemons[PROXYD], &arguments);
+	if (r < 0)
+		return refuse("options", strerrordesc_np(-r));
+	if (o->api_keys != NULL)
+		r = send_file(proxyd, o->api_keys);
+	if (r == 0) {
+		r = proxyd_reload_send(proxyd, arguments.argv, arguments.n);
+		if (r < 0)
+			(void)refuse("options", strerrordesc_np(-r));
+	}
+	arguments_done(&arguments);
+	return r;
+}
+
+static bool
+arguments_differ(const struct arguments *a, const struct arguments *b)
+{
+	if (a->n != b->n)
+		return true;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->argv[i], b->argv[i]) != 0)
+			return true;
+	return false;
+}
+
+// proxyd says it of its own options.
+static void
+say_what_stays(const struct suite *s, const struct run_options *o)
+{
+	struct arguments was, is;
+
+	for (enum daemon_index d = 0; d < N_DAEMONS; d++) {
+		if (d == PROXYD ||
+		    run_options_arguments(s->options, &daemons[d], &was) < 0)
+			continue;
+		if (run_options_arguments(o, &daemons[d], &is) == 0) {
+			if (arguments_differ(&was, &is))
+				LOG(LOG_WARNING, "reload-needs-restart",
+				    F("daemon", daemons[d].name));
+			arguments_done(&is);
+		}
+		arguments_done(&was);
+	}
+}
+
+void
+suite_reload(struct suite *s)
+{
+	struct run_options o;
+	char error[512];
+	int r = run_options_read(&o, s->argc, s->argv, error, sizeof(error));
+
+	if (r != 0)
+		(void)refuse("configuration", error);
+	else if (send_options(s, &o) == 0)
+		say_what_stays(s, &o);
+	run_options_done(&o);
+}

@@ -1,0 +1,257 @@
+// Takes a changed configuration: checks all of it as at the start, then uses
+// what can be used without a new start, and says what cannot.  Files come in
+// messages, since proxyd opens none once it runs.  The parent is believed, the
+// configuration is not: what is wrong changes nothing.
+#include "proxyd/reload.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/log.h"
+
+struct reload_file {
+	char *path; // owned
+	struct buf bytes;
+	bool is_complete;
+};
+
+struct reload {
+	struct reload_file files[RELOAD_FILES_MAX];
+	size_t n;
+};
+
+static void
+drop(struct proxyd *d)
+{
+	struct reload *reload = d->reload;
+
+	if (reload == NULL)
+		return;
+	for (size_t i = 0; i < reload->n; i++) {
+		free(reload->files[i].path);
+		buf_release(&reload->files[i].bytes);
+	}
+	free(reload);
+	d->reload = NULL;
+}
+
+static void
+free_config(struct proxyd_config *config)
+{
+	if (config != NULL)
+		config_done(config);
+	free(config);
+}
+
+void
+reload_done(struct proxyd *d)
+{
+	drop(d);
+	free_config(d->reloaded);
+	d->reloaded = NULL;
+}
+
+// The file that is being sent, or a new one.
+static struct reload_file *
+find_or_add(struct reload *reload, const char *path)
+{
+	struct reload_file *file;
+
+	if (reload->n > 0 && !reload->files[reload->n - 1].is_complete) {
+		file = &reload->files[reload->n - 1];
+		return strcmp(file->path, path) == 0 ? file : NULL;
+	}
+	if (reload->n == RELOAD_FILES_MAX)
+		return NULL;
+	file = &reload->files[reload->n];
+	if ((file->path = strdup(path)) == NULL)
+		return NULL;
+	buf_init(&file->bytes, API_KEYS_FILE_MAX);
+	reload->n++;
+	return file;
+}
+
+int
+handle_reload_file(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	const Ipc__ReloadFile *in = (const Ipc__ReloadFile *)msg;
+	struct proxyd *d = ipc_peer_daemon(peer);
+	struct reload_file *file;
+
+	(void)frame;
+	if (d->reload == NULL &&
+	    (d->reload = calloc(1, sizeof(*d->reload))) == NULL)
+		return -ENOMEM;
+	if ((file = find_or_add(d->reload, in->path)) == NULL ||
+	    buf_append(&file->bytes, in->part.data, in->part.len) < 0)
+		return -EBADMSG;
+	file->is_complete = in->final;
+	return 0;
+}
+
+static const struct reload_file *
+find_file(const struct reload *reload, const char *path)
+{
+	for (size_t i = 0; reload != NULL && i < reload->n; i++)
+		if (reload->files[i].is_complete &&
+		    strcmp(reload->files[i].path, path) == 0)
+			return &reload->files[i];
+	return NULL;
+}
+
+// ---- what changes
+
+static int
+take_keys(struct proxyd *d, const struct proxyd_config *config,
+    char error[static CONFIG_ERROR_MAX])
+{
+	const struct reload_file *file;
+	struct access fresh = { .wants_key = false };
+	char why[256] = "was not handed over";
+	bool is_local = d->api.is_unix || address_is_loopback(&d->api.address);
+	int r = -ENOENT;
+
+	if (config->api_keys == NULL && is_local) {
+		access_done(&d->access);
+		d->access.wants_key = false;
+		return 0;
+	}
+	if (config->api_keys == NULL) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--api-keys is needed while --api is not loopback");
+		return -EINVAL;
+	}
+	file = find_file(d->reload, config->api_keys);
+	// Twice: first whether it is good, and has a key where one must be.
+	if (file != NULL)
+		r = access_take_keys(&fresh, (char *)buf_data(&file->bytes),
+		    buf_len(&file->bytes), clock_mono_ms(), why, sizeof(why));
+	if (r == 0 && !is_local && fresh.n_keys == 0) {
+		(void)snprintf(
+		    why, sizeof(why), "has no key, and --api is not loopback");
+		r = -EINVAL;
+	}
+	access_done(&fresh);
+	if (r == 0)
+		r = access_take_keys(&d->access, (char *)buf_data(&file->bytes),
+		    buf_len(&file->bytes), clock_mono_ms(), why, sizeof(why));
+	if (r < 0)
+		(void)snprintf(error, CONFIG_ERROR_MAX, "--api-keys %.200s: %s",
+		    config->api_keys, why);
+	return r;
+}
+
+static bool
+texts_differ(const char *a, const char *b)
+{
+	return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
+}
+
+static bool
+lists_differ(const struct option_list *a, const struct option_list *b)
+{
+	if (a->n != b->n)
+		return true;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->values[i], b->values[i]) != 0)
+			return true;
+	return false;
+}
+
+static void
+say_needs_restart(bool differs, const char *option)
+{
+	if (differs)
+		LOG(LOG_WARNING, "reload-needs-restart", F("option", option));
+}
+
+// Compared with how we were started, for that is what they still are.
+static void
+say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
+{
+	say_needs_restart(texts_differ(was->api, is->api), "api");
+	say_needs_restart(
+	    texts_differ(was->api_socket_mode, is->api_socket_mode),
+	    "api-socket-mode");
+	say_needs_restart(
+	    texts_differ(was->api_socket_group, is->api_socket_group),
+	    "api-socket-group");
+	say_needs_restart(
+	    texts_differ(was->management, is->management), "management");
+	say_needs_restart(
+	    lists_differ(&was->backends, &is->backends), "backend");
+	say_needs_restart(was->keep_alive_seconds != is->keep_alive_seconds,
+	    "keep-alive-seconds");
+	say_needs_restart(
+	    was->answer_seconds != is->answer_seconds, "answer-seconds");
+	say_needs_restart(was->plaintext_allowed != is->plaintext_allowed,
+	    "allow-plaintext-peers");
+	say_needs_restart(was->unsigned_allowed != is->unsigned_allowed,
+	    "allow-unsigned-keys");
+	say_needs_restart(
+	    was->is_attested_required != is->is_attested_required ||
+		was->required_level != is->required_level,
+	    "require-attested-hosts");
+}
+
+static int
+apply(struct proxyd *d, struct proxyd_config *config,
+    char error[static CONFIG_ERROR_MAX])
+{
+	int r = take_keys(d, config, error);
+
+	if (r < 0)
+		return r;
+	if (config->log_level == NULL)
+		log_set_level(LOG_INFO);
+	d->access.hosts = &config->allow_hosts;
+	d->access.origins = &config->allow_origins;
+	free_config(d->reloaded);
+	d->reloaded = config;
+	say_what_stays(d->config, config);
+	LOG(LOG_INFO, "reloaded", F("keys", (uint64_t)d->access.n_keys),
+	    F("hosts", (uint64_t)config->allow_hosts.n),
+	    F("origins", (uint64_t)config->allow_origins.n));
+	return 0;
+}
+
+static int
+read_config(const Ipc__Reload *in, struct proxyd_config *ret,
+    char error[static CONFIG_ERROR_MAX])
+{
+	char *argv[RELOAD_ARGUMENTS_MAX + 1];
+
+	(void)snprintf(error, CONFIG_ERROR_MAX, "too many options");
+	if (in->n_arguments == 0 || in->n_arguments > RELOAD_ARGUMENTS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < in->n_arguments; i++)
+		argv[i] = in->arguments[i];
+	argv[in->n_arguments] = NULL;
+	return config_read_again(ret, (int)in->n_arguments, argv, error);
+}
+
+int
+handle_reload(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct proxyd *d = ipc_peer_daemon(peer);
+	struct proxyd_config *config = calloc(1, sizeof(*config));
+	char error[CONFIG_ERROR_MAX] = "out of memory";
+	int r = -ENOMEM;
+
+	(void)frame;
+	if (config != NULL)
+		r = read_config((const Ipc__Reload *)msg, config, error);
+	if (r == 0)
+		r = apply(d, config, error);
+	if (r < 0) {
+		LOG(LOG_ERROR, "reload-refused",
+		    F("error", (const char *)error));
+		free_config(config);
+	}
+	drop(d);
+	return 0;
+}

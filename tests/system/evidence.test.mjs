@@ -1,0 +1,196 @@
+// Evidence of the existing network, both ways: a peer that shares no code
+// with us judges what our TPM signed, and ours judges what it signed; the
+// operator's decisions about it count at once.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { judgeEvidence } from '../foreign/lib/identity.mjs'
+import { meet, startForeign } from './foreign.mjs'
+import { runCommand, startBackend, startNode, waitFor } from './lib.mjs'
+import { haveSwtpm, startSwtpm } from './swtpm.mjs'
+
+// Within a second, as promised; waits longer, for a machine that is busy.
+const waitLevel = async (node, id, level, reason = /./) =>
+  await node.waitPeer(id, p => p.attestation.level === level &&
+    reason.test(p.attestation.reason))
+
+function trust (node, ...words) {
+  const done = runCommand(['trust', `--state-dir=${node.stateDir}`, ...words])
+  assert.equal(done.status, 0, done.stderr)
+  return done.stdout
+}
+
+const verify = (node, ...words) => runCommand(['verify',
+  `--state-dir=${node.stateDir}`, `--management=${node.ready.management}`,
+  ...words])
+
+// As the trust files name a key: of its uncompressed point.
+const fingerprint = key => createHash('sha256')
+  .update(key.publicKey.export({ type: 'spki', format: 'der' }).subarray(-65))
+  .digest('hex')
+
+describe('evidence of the existing network', { concurrency: 2 }, () => {
+  test('made by our TPM, judged by a foreign peer',
+    { skip: haveSwtpm ? false : 'swtpm is absent' }, async t => {
+      const tpm = await startSwtpm(t)
+      const backend = await startBackend(t)
+      const ours = await startNode(t,
+        { backend: backend.url, attester: tpm.attester })
+      await waitFor('attester', async () =>
+        (await ours.status()).attester?.problem === null)
+      const foreign = await startForeign(t, { dialect: 'sealed' })
+      await meet(foreign, ours)
+      const entry = await waitFor('evidence of ours', async () => {
+        await foreign.gossip(ours.ready.id)
+        const e = foreign.table.records.get(ours.ready.id)?.entry
+        return e?.hardware_attestation_blob && e
+      }, { every: 1000, ms: 60000 })
+      const blob = Buffer.from(entry.hardware_attestation_blob)
+      const { attestation } = JSON.parse(blob)
+      assert.equal(attestation.chip_name, 'TPM 2.0')
+      assert.equal(attestation.node_endpoint_id, ours.ready.id)
+      assert.equal(attestation.inference_public_key,
+        (await ours.status()).inference_key)
+      assert.ok(Math.abs(Date.parse(attestation.timestamp) - Date.now()) <
+        660e3)
+      // Its booleans say what was measured, and are all that old peers ask.
+      const good = attestation.sip_enabled &&
+        attestation.secure_boot_enabled && attestation.rdma_disabled
+      const judge = (b, id = ours.ready.id,
+        key = entry.inference_public_key, now = Date.now()) =>
+        judgeEvidence(b, id, key, now)
+      assert.equal(judge(blob), good ? 'Verified' : 'InsecurePosture')
+      assert.equal(judge(blob, foreign.id), 'MismatchedNodeId')
+      assert.equal(judge(blob, 'x', 'other'), 'MismatchedNodeId')
+      assert.equal(judge(blob, ours.ready.id, 'other'),
+        'MismatchedInferenceKey')
+      // Made to look better than it is: the signature is over the booleans.
+      const better = JSON.parse(blob)
+      for (const name of ['sip_enabled', 'secure_boot_enabled']) {
+        better.attestation[name] = !attestation[name]
+        assert.equal(judge(Buffer.from(JSON.stringify(better))),
+          'InvalidSignature')
+        better.attestation[name] = attestation[name]
+      }
+      if (good) {
+        assert.equal(judge(blob, ours.ready.id, entry.inference_public_key,
+          Date.now() + 700e3), 'Expired')
+      }
+    })
+
+  test('made by a foreign peer, judged by ours, and its key pinned',
+    async t => {
+      const foreign = await startForeign(t,
+        { dialect: 'sealed', serve: ['theirs'] })
+      const ours = await startNode(t, { join: foreign.token })
+      const key = fingerprint(foreign.attestationKey)
+      await ours.waitPeer(foreign.id, p => p.direct)
+      await waitLevel(ours, foreign.id, 'tofu', /seen first/)
+      assert.match(trust(ours, 'list'),
+        new RegExp(`^seen ${foreign.id} ${key} `, 'm'))
+
+      trust(ours, 'pin', foreign.id)
+      await waitLevel(ours, foreign.id, 'pinned', /you named/)
+      let done = verify(ours, '--explain', foreign.id.slice(0, 12))
+      assert.equal(done.status, 0, done.stderr)
+      assert.match(done.stdout, new RegExp(`attestation key +ok +${key}`))
+      assert.match(done.stdout, /^level: pinned$/m)
+
+      trust(ours, 'revoke', key)
+      await waitLevel(ours, foreign.id, 'none', /revoked here/)
+      done = verify(ours, foreign.id)
+      assert.equal(done.status, 1)
+      assert.match(done.stdout, /^why: revoked here: its attestation key/m)
+      trust(ours, 'restore', key)
+      await waitLevel(ours, foreign.id, 'pinned')
+
+      trust(ours, 'pin', foreign.id, 'ab'.repeat(32))
+      await waitLevel(ours, foreign.id, 'none',
+        /HAS CHANGED: pinned is abababababababab/)
+      trust(ours, 'unpin', foreign.id)
+      await waitLevel(ours, foreign.id, 'tofu')
+
+      trust(ours, 'add-image', 'cd'.repeat(32))
+      await waitLevel(ours, foreign.id, 'none', /^unblessed/)
+      trust(ours, 'add-image', '11'.repeat(32))
+      await waitLevel(ours, foreign.id, 'tofu')
+
+      writeFileSync(path.join(ours.stateDir, 'attestd', 'trust'), 'what\n',
+        { mode: 0o600 })
+      await waitLevel(ours, foreign.id, 'none', /damaged, line 1/)
+    })
+
+  test('a key seen first is kept over restarts, another refused', async t => {
+    const foreign = await startForeign(t,
+      { dialect: 'sealed', serve: ['theirs'] })
+    const options = { join: foreign.token, keep: true }
+    const first = await startNode(t, options)
+    await waitLevel(first, foreign.id, 'tofu')
+    await first.stop()
+    const ours = await startNode(t, { ...options, stateDir: first.stateDir })
+    await waitLevel(ours, foreign.id, 'tofu')
+
+    const seed = foreign.seed
+    await foreign.stop()
+    const other = await startForeign(t,
+      { dialect: 'sealed', serve: ['theirs'], seed })
+    assert.equal(other.id, foreign.id)
+    await meet(other, ours)
+    await waitLevel(ours, other.id, 'none',
+      /^THE ATTESTATION KEY OF THIS HOST HAS CHANGED: first seen was/)
+    trust(ours, 'unpin', other.id)
+    await waitLevel(ours, other.id, 'tofu')
+    assert.match(trust(ours, 'list'),
+      new RegExp(fingerprint(other.attestationKey)))
+  })
+
+  test('what is wrong with it is named', async t => {
+    const cases = [
+      [{ sip_enabled: false }, /not locked down/],
+      [{ timestamp: '2020-01-01T00:00:00Z' }, /too old/],
+      [{ node_endpoint_id: '00'.repeat(32) }, /another node's/],
+      [{ inference_public_key: 'AAAA' }, /another inference key/],
+      [{ se_public_key: 'AAAA' }, /signature is wrong/],
+      [{ sip_enabled: 'yes' }, /cannot be read/],
+    ]
+    const ours = await startNode(t)
+    for (const [claims, reason] of cases) {
+      const foreign = await startForeign(t, { dialect: 'sealed', claims })
+      await foreign.join(await ours.token())
+      await waitLevel(ours, foreign.id, 'none', reason)
+      await foreign.leave()
+    }
+  })
+
+  test('is saved, and judged again without the node', async t => {
+    const foreign = await startForeign(t, { dialect: 'sealed' })
+    const ours = await startNode(t, { join: foreign.token, keep: true })
+    await waitLevel(ours, foreign.id, 'tofu')
+    const file = path.join(ours.home, 'saved')
+    let done = verify(ours, `--save=${file}`, foreign.id)
+    assert.equal(done.status, 0, done.stderr)
+    assert.match(done.stdout, /^level: tofu$/m)
+    await ours.stop()
+
+    done = verify(ours, '--explain', file)
+    assert.equal(done.status, 0, done.stderr)
+    assert.match(done.stdout, /judged as of .*, when it was saved/)
+    assert.match(done.stdout, /^level: tofu$/m)
+    assert.equal(verify(ours, '--level=pinned', file).status, 1)
+    assert.equal(verify(ours, '--at=2020-01-01T00:00:00Z', file).status, 1)
+    assert.equal(verify(ours, `--node=${'00'.repeat(32)}`, file).status, 1)
+    assert.equal(verify(ours, '--level=what', file).status, 2)
+    assert.equal(verify(ours, 'nonexistent').status, 2)
+
+    const bytes = readFileSync(file)
+    for (const at of [0, 8, bytes.length - 1]) {
+      const changed = Buffer.from(bytes)
+      changed[at] ^= 1
+      writeFileSync(file, changed)
+      assert.notEqual(verify(ours, file).status, 0)
+    }
+  })
+})
+
