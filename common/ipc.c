@@ -353,24 +353,32 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	// Other errors: the read side sees the end of the peer.
 }
 
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+void
+ipc_read(struct ipc_peer *peer)
 {
-	struct ipc_peer *peer = arg;
 	int r = 0;
 
-	(void)what;
 	peer->busy++;
 	// All that is there before going back to the loop, but bounded: one
 	// peer must not starve the others.
 	for (unsigned i = 0; i < 64 && r == 0 && !peer->closed; i++) {
-		r = ipc_receive(fd, &peer->frame);
+		r = ipc_receive(peer->fd, &peer->frame);
 		if (r == 0)
 			r = ipc_dispatch(peer, &peer->frame);
 	}
 	if (r != 0 && r != -EAGAIN)
 		peer_close(peer, r);
 	peer->busy--;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct ipc_peer *peer = arg;
+
+	(void)fd;
+	(void)what;
+	ipc_read(peer);
 	if (peer->dying && peer->busy == 0)
 		peer_destroy(peer);
 }
@@ -449,22 +457,6 @@ enum ipc_role
 ipc_peer_role(const struct ipc_peer *peer)
 {
 	return peer->config.role;
-}
-
-const char *
-ipc_role_name(enum ipc_role role)
-{
-	static const char *const names[ROLE_MAX] = {
-		[ROLE_PARENT] = "meshllm",
-		[ROLE_CRYPTOD] = "cryptod",
-		[ROLE_SIGNER] = "attestd-signer",
-		[ROLE_VERIFIER] = "attestd-verifier",
-		[ROLE_GOSSIPD] = "gossipd",
-		[ROLE_GOSSIPD_TLS] = "gossipd-tls",
-		[ROLE_PROXYD] = "proxyd",
-	};
-
-	return (unsigned)role < ROLE_MAX ? names[role] : "nobody";
 }
 
 int

@@ -127,6 +127,10 @@ MUST_CHECK int ipc_call_wait(struct ipc_peer *, uint16_t type,
     const ProtobufCMessage *msg, uint16_t reply_type, unsigned deadline_ms,
     ipc_reply_fn *fn, void *arg);
 
+// For such a channel: take what is there now, do not wait.  If the peer is
+// gone, closed() was called.
+void ipc_read(struct ipc_peer *);
+
 // ---- below: the pieces, for tests and fuzzers
 
 // Receive one frame; *ret->fd is -1 or open.  -EAGAIN, -EPIPE (peer gone),

@@ -1,6 +1,6 @@
 // One datagram with at most one descriptor, in and out, and the check of its
-// message that protobuf-c leaves to us.  A descriptor that came is owned by
-// the frame, whatever else was wrong with it.
+// message that protobuf-c leaves to us; the names of roles.  A descriptor that
+// came is owned by the frame, whatever else was wrong with it.
 #include "common/ipc.h"
 
 #include <string.h>
@@ -102,4 +102,20 @@ ipc_has_unknown_fields(const ProtobufCMessage *msg)
 				return true;
 	}
 	return false;
+}
+
+const char *
+ipc_role_name(enum ipc_role role)
+{
+	static const char *const names[ROLE_MAX] = {
+		[ROLE_PARENT] = "meshllm",
+		[ROLE_CRYPTOD] = "cryptod",
+		[ROLE_SIGNER] = "attestd-signer",
+		[ROLE_VERIFIER] = "attestd-verifier",
+		[ROLE_GOSSIPD] = "gossipd",
+		[ROLE_GOSSIPD_TLS] = "gossipd-tls",
+		[ROLE_PROXYD] = "proxyd",
+	};
+
+	return (unsigned)role < ROLE_MAX ? names[role] : "nobody";
 }

@@ -15,13 +15,22 @@ enum { DOOR_CRYPTOD, DOOR_CRYPTOD_TLS, DOOR_PROXYD, DOOR_SIGNER };
 // ---- lost
 
 static void
+drop_tls(struct gossipd *d)
+{
+	// It is in no loop that would free it.
+	if (d->tls_event != NULL)
+		event_free(d->tls_event);
+	d->tls_event = NULL;
+	ipc_peer_free(d->cryptod_tls);
+	d->cryptod_tls = NULL;
+}
+
+static void
 lose_tls(struct gossipd *d)
 {
 	if (d->cryptod_tls == NULL)
 		return;
-	// It is in no loop that would free it.
-	ipc_peer_free(d->cryptod_tls);
-	d->cryptod_tls = NULL;
+	drop_tls(d);
 	service_lost(d->service, DOOR_CRYPTOD_TLS);
 }
 
@@ -101,6 +110,19 @@ open_channel(
 	return ipc_peer_new(ret, &config);
 }
 
+// Between two signatures: the Hello of cryptod, or its end.
+static void
+on_tls_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct gossipd *d = arg;
+
+	(void)fd;
+	(void)what;
+	ipc_read(d->cryptod_tls);
+	if (d->tls_is_lost)
+		lose_tls(d);
+}
+
 // Not in the loop: the handshake waits for each signature.
 static int
 open_tls(struct gossipd *d, int fd)
@@ -114,6 +136,12 @@ open_tls(struct gossipd *d, int fd)
 		.closed = on_tls_closed };
 
 	d->tls_is_lost = false;
+	d->tls_event =
+	    event_new(d->base, fd, EV_READ | EV_PERSIST, on_tls_readable, d);
+	if (d->tls_event == NULL || event_add(d->tls_event, NULL) == -1) {
+		close_fd(&fd);
+		return -ENOMEM;
+	}
 	return ipc_peer_new(&d->cryptod_tls, &config);
 }
 
@@ -168,13 +196,19 @@ on_channel(void *arg, size_t door, int fd)
 	struct ipc_peer **slot = slot_of(d, door);
 	int r;
 
+	// Its other side has come anew.
 	if (door == DOOR_PROXYD && d->proxyd != NULL) {
 		ipc_peer_free(d->proxyd);
 		lose_proxyd(d);
+	} else if (door == DOOR_CRYPTOD_TLS) {
+		drop_tls(d);
+	} else {
+		ipc_peer_free(*slot);
+		*slot = NULL;
 	}
-	ipc_peer_free(*slot);
-	*slot = NULL;
 	r = open_one(d, door, fd);
+	if (r < 0 && door == DOOR_CRYPTOD_TLS)
+		drop_tls(d);
 	return r < 0 ? r : greet(d, door);
 }
 

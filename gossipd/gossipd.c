@@ -76,6 +76,8 @@ gossipd_free(struct gossipd *d)
 	}
 	ipc_peer_free(d->parent);
 	ipc_peer_free(d->cryptod);
+	if (d->tls_event != NULL)
+		event_free(d->tls_event);
 	ipc_peer_free(d->cryptod_tls);
 	ipc_peer_free(d->proxyd);
 	ipc_peer_free(d->signer);

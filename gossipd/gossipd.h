@@ -136,6 +136,7 @@ struct gossipd {
 	const char *state_dir;
 	struct service *service; // borrowed; NULL: there is a parent
 	struct ipc_peer *parent, *cryptod, *cryptod_tls, *proxyd, *signer;
+	struct event *tls_event; // owned; the end of cryptod_tls is seen
 	bool tls_is_lost; // cryptod_tls was closed, and is still to be freed
 	struct quic *quic;
 	struct gossip *gossip;
