@@ -115,6 +115,7 @@ open_identity(struct cryptod *d, const struct cryptod_config *config,
 	int r;
 
 	r = state_init(&state, config->state_dir);
+	state.credentials = config->credentials;
 	if (r == 0)
 		r = identity_open(
 		    &d->identity, d->pool, &state, clock_unix_ms());

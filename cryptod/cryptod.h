@@ -29,6 +29,7 @@ enum {
 
 struct cryptod_config {
 	const char *state_dir;
+	const char *credentials; // folder of systemd's credentials, or NULL
 	uint64_t rotate_ms;
 	size_t replay_entries; // a power of two
 	enum secret_kind secret_kind;

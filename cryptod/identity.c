@@ -26,6 +26,7 @@ struct identity {
 	uint8_t *key; // slot: seed || public key, as libsodium wants it
 	uint8_t endpoint_id[ENDPOINT_ID_LEN];
 	uint64_t next_sequence;
+	bool is_credential;
 };
 
 _Static_assert((size_t)IDENTITY_FILE_LEN == crypto_sign_SECRETKEYBYTES,
@@ -82,14 +83,19 @@ load_key(struct identity *id, struct state *state)
 {
 	AUTO_FD fd = -1;
 	size_t size;
-	int r = state_open(state, IDENTITY_NAME, &fd, &size);
+	int r = state_open_credential(state, IDENTITY_NAME, &fd, &size);
 
+	id->is_credential = r == 0;
+	if (r == -ENOENT)
+		r = state_open(state, IDENTITY_NAME, &fd, &size);
 	if (r == -ENOENT)
 		return make_key(id, state);
 	if (r == 0)
 		r = read_key(id, state, fd, size);
 	if (r == 0)
 		r = check_key(id, state);
+	if (r == 0)
+		state_close_credential(state);
 	return r;
 }
 
@@ -195,6 +201,12 @@ const uint8_t *
 identity_endpoint_id(const struct identity *id)
 {
 	return id->endpoint_id;
+}
+
+bool
+identity_is_credential(const struct identity *id)
+{
+	return id->is_credential;
 }
 
 static void

@@ -4,6 +4,7 @@
 #ifndef CRYPTOD_IDENTITY_H
 #define CRYPTOD_IDENTITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,8 @@ enum {
 	SEQUENCE_SHIFT = 20, // announcements of one second
 };
 
-// Load <state>/identity, or make it at the first start; take the next
+// Load the credential "identity" if there is one, else <state>/identity, or
+// make that at the first start; take the next
 // <state>/sequence.  On failure state->error says which file and why.
 MUST_CHECK int identity_open(struct identity **ret, struct secret_pool *,
     struct state *, uint64_t now_unix_ms);
@@ -29,6 +31,7 @@ void identity_free(struct identity *);
 
 // ENDPOINT_ID_LEN bytes, borrowed.
 const uint8_t *identity_endpoint_id(const struct identity *);
+bool identity_is_credential(const struct identity *);
 // -EPROTO for everything but RFC 8446, 4.4.3, with a hash of 32 or 48 bytes.
 MUST_CHECK int identity_sign_handshake(const struct identity *,
     const uint8_t *content, size_t len,

@@ -85,6 +85,7 @@ start(const struct settings *s, struct event_base *base)
 {
 	struct cryptod_config config = {
 		.state_dir = s->state_dir,
+		.credentials = getenv("CREDENTIALS_DIRECTORY"),
 		.rotate_ms = s->rotate_seconds * 1000,
 		.replay_entries = REPLAY_ENTRIES_MAX,
 	};
@@ -147,7 +148,8 @@ main(int argc, char **argv)
 		fatal("watch", r);
 	LOG(LOG_INFO, "serving",
 	    F("id", log_peer(identity_endpoint_id(d->identity))),
-	    F("memfd_secret", secret_pool_is_memfd(d->pool)));
+	    F("memfd_secret", secret_pool_is_memfd(d->pool)),
+	    F("credential", identity_is_credential(d->identity)));
 	if (event_base_dispatch(base) == -1)
 		fatal("loop", -EIO);
 	in_order = d->is_stopped;

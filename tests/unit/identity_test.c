@@ -19,6 +19,7 @@ struct fixture {
 	struct secret_pool *pool;
 	struct state files;
 	struct identity *id;
+	const char *credentials; // NULL: systemd gave none
 };
 
 static int
@@ -26,6 +27,7 @@ open_all(struct fixture *f)
 {
 	int r = state_init(&f->files, f->state);
 
+	f->files.credentials = f->credentials;
 	if (r == 0)
 		r = identity_open(&f->id, f->pool, &f->files, now_ms);
 	state_done(&f->files);
@@ -406,6 +408,96 @@ sequence_grows_after_the_file_was_lost(void **state)
 	assert_true(announce(f, &a) > last);
 }
 
+// Moves the identity to where systemd would put it.
+static void
+make_credential(struct fixture *f, char ret_file[static 128])
+{
+	static char folder[96];
+
+	(void)snprintf(folder, sizeof(folder), "%s/credentials", f->dir);
+	(void)snprintf(ret_file, 128, "%s/identity", folder);
+	assert_int_equal(mkdir(folder, 0500), 0);
+	assert_int_equal(rename(f->identity, ret_file), 0);
+	assert_int_equal(chmod(ret_file, 0400), 0);
+	f->credentials = folder;
+}
+
+static void
+remove_credential(struct fixture *f, const char *file)
+{
+	(void)unlink(file);
+	assert_int_equal(rmdir(f->credentials), 0);
+	f->credentials = NULL;
+}
+
+static void
+a_credential_is_the_identity(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t id[ENDPOINT_ID_LEN];
+	char file[128];
+	struct stat st;
+
+	assert_int_equal(open_all(f), 0);
+	assert_false(identity_is_credential(f->id));
+	memcpy(id, identity_endpoint_id(f->id), sizeof(id));
+	close_all(f);
+	make_credential(f, file);
+	// Also with an access list, whose mask is the group's.
+	for (unsigned mode = 0400; mode <= 0440; mode += 0040) {
+		assert_int_equal(chmod(file, mode), 0);
+		assert_int_equal(open_all(f), 0);
+		assert_true(identity_is_credential(f->id));
+		assert_memory_equal(
+		    identity_endpoint_id(f->id), id, sizeof(id));
+		close_all(f);
+	}
+	// It is not copied to where it was kept from.
+	assert_int_equal(lstat(f->identity, &st), -1);
+	remove_credential(f, file);
+}
+
+static void
+a_bad_credential_is_refused_by_its_name(void **state)
+{
+	struct fixture *f = *state;
+	char file[128];
+
+	make_credential(f, file);
+	for (unsigned mode = 0404; mode <= 0424; mode += 0020) {
+		assert_int_equal(chmod(file, mode), 0);
+		assert_refused(
+		    f, file, "others may read or write this credential");
+	}
+	assert_int_equal(chmod(file, 0400), 0);
+	assert_int_equal(truncate(file, 63), 0);
+	assert_refused(f, file, "is damaged: its size is not 64 bytes");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(symlink(f->sequence, file), 0);
+	assert_refused(
+	    f, file, "cannot open: Too many levels of symbolic links");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(file, 0700), 0);
+	assert_refused(f, file, "is not a regular file");
+	assert_int_equal(rmdir(file), 0);
+	remove_credential(f, file);
+}
+
+static void
+without_a_credential_the_state_has_the_identity(void **state)
+{
+	struct fixture *f = *state;
+	char file[128];
+
+	make_credential(f, file);
+	assert_int_equal(rename(file, f->identity), 0);
+	assert_int_equal(chmod(f->identity, 0600), 0);
+	assert_int_equal(open_all(f), 0);
+	assert_false(identity_is_credential(f->id));
+	close_all(f);
+	remove_credential(f, file);
+}
+
 static size_t
 handshake(uint8_t content[static 147], bool client, size_t hash_len)
 {
@@ -508,6 +600,9 @@ main(void)
 		STARTED(a_damaged_sequence_is_refused),
 		STARTED(announcements_verify_and_their_sequence_grows),
 		STARTED(sequence_grows_after_the_file_was_lost),
+		STARTED(a_credential_is_the_identity),
+		STARTED(a_bad_credential_is_refused_by_its_name),
+		STARTED(without_a_credential_the_state_has_the_identity),
 		FIRST(signs_a_handshake),
 		FIRST(signs_nothing_else),
 		FIRST(does_not_sign_an_announcement_as_a_handshake),
