@@ -14,5 +14,7 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/raw.mjs tests/system/stream.test.mjs \
 	tests/system/responses.test.mjs \
 	tests/system/secrecy.test.mjs tests/system/soak.test.mjs \
-	tests/system/abuse.test.mjs tests/system/http_table.mjs \
+	tests/system/abuse.test.mjs \
+	tests/system/doors.test.mjs tests/system/machine.mjs \
+	tests/system/http_table.mjs \
 	tests/system/http_table.test.mjs tests/system/listener.test.mjs
