@@ -155,38 +155,46 @@ access_done(struct access *a)
 	a->n_keys = 0;
 }
 
-// RFC 6750, section 2.1: "Bearer" in any case, spaces, the token.
+// "Bearer" in any case, spaces, the token (RFC 6750, section 2.1).
 static struct slice
-bearer_of(const struct http_fields *fields)
+bearer_of(struct slice text)
 {
 	static const char scheme[] = "bearer ";
 	size_t n = sizeof(scheme) - 1;
-	struct slice none = { NULL, 0 };
-	struct slice text = none;
 
-	for (size_t i = 0; i < fields->n; i++) {
-		if (!slice_is_nocase(fields->at[i].name, "Authorization"))
-			continue;
-		if (text.at != NULL)
-			return none;
-		text = fields->at[i].value;
-	}
-	if (text.at == NULL || text.len <= n ||
-	    strncasecmp(text.at, scheme, n) != 0)
-		return none;
+	if (text.len <= n || strncasecmp(text.at, scheme, n) != 0)
+		return (struct slice){ NULL, 0 };
 	text.at += n;
 	text.len -= n;
 	while (text.len > 0 && text.at[0] == ' ') {
 		text.at++;
 		text.len--;
 	}
-	return text.len > API_KEY_PRESENTED_MAX ? none : text;
+	return text;
+}
+
+// Where OpenAI's clients put it, or Anthropic's, which send no Authorization.
+static struct slice
+presented_by(const struct http_fields *fields)
+{
+	const struct http_field *f = NULL;
+	struct slice key = { NULL, 0 };
+
+	if (http_fields_find(fields, "Authorization") != NULL) {
+		if (http_fields_find_once(fields, "Authorization", &f))
+			key = bearer_of(f->value);
+	} else if (http_fields_find_once(fields, "X-Api-Key", &f) &&
+	    f != NULL) {
+		key = f->value;
+	}
+	return key.len > API_KEY_PRESENTED_MAX ? (struct slice){ NULL, 0 }
+					       : key;
 }
 
 struct access_key *
 access_find_key(const struct access *a, const struct http_fields *fields)
 {
-	struct slice key = bearer_of(fields);
+	struct slice key = presented_by(fields);
 	struct access_key *found = NULL;
 	uint8_t hash[API_KEY_HASH_LEN];
 

@@ -10,9 +10,10 @@
 #include "proxyd/route.h"
 
 // Fields that a page may send: what the SDKs set.
-static const char *const page_headers[] = { "accept", "authorization",
-	"content-type", "idempotency-key", "openai-beta", "openai-organization",
-	"openai-project", "user-agent", "x-request-id" };
+static const char *const page_headers[] = { "accept", "anthropic-beta",
+	"anthropic-version", "authorization", "content-type", "idempotency-key",
+	"openai-beta", "openai-organization", "openai-project", "user-agent",
+	"x-api-key", "x-request-id" };
 static const char *const page_prefixes[] = { "x-stainless-", "x-meshllm-" };
 
 static int
@@ -57,7 +58,8 @@ check_key(
 	if (g->key != NULL)
 		return 0;
 	(void)refuse(g, 401, "invalid_api_key",
-	    http_fields_find(&request->fields, "Authorization") == NULL
+	    http_fields_find(&request->fields, "Authorization") == NULL &&
+		    http_fields_find(&request->fields, "X-Api-Key") == NULL
 		? "an API key is needed: Authorization: Bearer KEY"
 		: "the API key is not known here");
 	g->failure.authenticate = "Bearer";

@@ -122,7 +122,13 @@ only_the_whole_key_is_a_key(void **state)
 	assert_null(find(f, "Authorization: Bearer secret\r\n"));
 	assert_null(find(f, "Authorization: Bearer secret-ab\r\n"));
 	assert_null(find(f, "Authorization: Bearer secret-a secret-b\r\n"));
-	assert_null(find(f, "X-Api-Key: secret-a\r\n"));
+	// Anthropic's clients have a field of their own.
+	assert_string_equal(
+	    find(f, "X-Api-Key: secret-a\r\n")->key.name, "alice");
+	assert_null(find(f, "X-Api-Key: Bearer secret-a\r\n"));
+	assert_null(find(f, "X-Api-Key: secret-a\r\nX-Api-Key: secret-a\r\n"));
+	assert_null(
+	    find(f, "X-Api-Key: secret-a\r\nAuthorization: Bearer x\r\n"));
 	assert_null(find(f,
 	    "Authorization: Bearer secret-a\r\n"
 	    "Authorization: Bearer secret-b\r\n"));
