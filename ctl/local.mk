@@ -18,6 +18,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/status.c ctl/status.h \
 	ctl/suite.c ctl/suite.h \
 	ctl/trust.c ctl/trust.h \
+	ctl/usage.c \
 	ctl/verify.c ctl/verify.h \
 	ctl/wait.c
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \

@@ -13,7 +13,6 @@
 #include "common/log.h"
 #include "ctl/spawn.h"
 #include "ctl/state_dir.h"
-#include "proxyd/client.h"
 
 static void
 after_ms(struct event *event, unsigned ms)
@@ -207,19 +206,16 @@ on_channel_closed(struct ipc_peer *peer, int reason)
 
 // ---- ready
 
-static int
-send_processes(struct suite *s)
+static void
+on_telling(evutil_socket_t fd, short what, void *arg)
 {
-	struct proxyd_process list[N_DAEMONS + 1];
-	struct ipc_peer *proxyd = s->children[PROXYD].peer;
-	size_t n = 0;
+	struct suite *s = arg;
 
-	list[n++] = (struct proxyd_process){ "meshllm", getpid() };
-	for (enum daemon_index d = 0; d < N_DAEMONS; d++)
-		list[n++] =
-		    (struct proxyd_process){ s->children[d].daemon->name,
-			    s->children[d].pid };
-	return proxyd == NULL ? -EPIPE : proxyd_processes_send(proxyd, list, n);
+	(void)fd;
+	(void)what;
+	// One that takes nothing more has other troubles than old numbers.
+	if (!s->is_stopping)
+		(void)!suite_tell_processes(s);
 }
 
 static void
@@ -239,7 +235,8 @@ suite_ready(struct suite *s)
 		return 0;
 	s->is_ready = true;
 	(void)event_del(s->deadline);
-	if ((r = send_processes(s)) < 0 || (r = suite_tell_attester(s)) < 0)
+	if ((r = suite_tell_processes(s)) < 0 ||
+	    (r = suite_tell_attester(s)) < 0)
 		return r;
 	suite_measure(s);
 	if (printf("ready id=%s api=%s management=%s mesh=%s\n", s->endpoint_id,
@@ -397,7 +394,8 @@ suite_init(struct suite *s, struct event_base *base)
 		return -ENOMEM;
 	after_ms(s->deadline, SUITE_READY_MS);
 	s->measuring = evtimer_new(base, on_measuring, s);
-	if (s->measuring == NULL)
+	s->telling = evtimer_new(base, on_telling, s);
+	if (s->measuring == NULL || s->telling == NULL)
 		return -ENOMEM;
 	return watch_signals(s);
 }
@@ -415,6 +413,8 @@ suite_done(struct suite *s)
 			event_free(s->signals[i]);
 	if (s->measuring != NULL)
 		event_free(s->measuring);
+	if (s->telling != NULL)
+		event_free(s->telling);
 	if (s->deadline != NULL)
 		event_free(s->deadline);
 }

@@ -21,6 +21,7 @@ enum {
 	SUITE_GRACE_MS = 5 * 1000,    // from STOP to SIGKILL
 	SUITE_SILENT_MS = 2 * 1000,   // from a closed channel to SIGKILL
 	SUITE_MEASURE_MS = 60 * 1000, // between two looks at the machine
+	SUITE_USAGE_MS = 10 * 1000,   // the same, at the processes
 	SUITE_API_MAX = 128,	      // "unix:" and a path, or an address
 	SUITE_PROBLEM_MAX = 128,
 };
@@ -46,6 +47,7 @@ struct suite {
 	struct event *signals[4]; // owned
 	struct event *deadline;	  // owned; of readiness, then of the grace
 	struct event *measuring;  // owned; of the posture
+	struct event *telling;	  // owned; of the processes
 	struct posture posture;	  // as it was sent last
 	bool is_ready, is_stopping;
 	bool has_terminal;		   // whose end is our end
@@ -85,6 +87,10 @@ MUST_CHECK int suite_tell_attester(struct suite *);
 // ---- measure.c
 // Look at the machine and the daemons, tell proxyd and gossipd what is new.
 void suite_measure(struct suite *);
+
+// ---- usage.c
+// Tell proxyd of the processes and what they take, and do so again later.
+MUST_CHECK int suite_tell_processes(struct suite *);
 
 // ---- reload.c
 // Read the configuration again and hand over what can be used without a new

@@ -180,6 +180,10 @@ proxyd_processes_send(
 		ipc__processes__process__init(&list[i]);
 		list[i].name = text(processes[i].name);
 		list[i].pid = (uint32_t)processes[i].pid;
+		list[i].has_rss_bytes = processes[i].rss_bytes != 0;
+		list[i].rss_bytes = processes[i].rss_bytes;
+		list[i].has_cpu_ms = processes[i].rss_bytes != 0;
+		list[i].cpu_ms = processes[i].cpu_ms;
 		pointers[i] = &list[i];
 	}
 	msg.processes = pointers;

@@ -52,6 +52,8 @@ struct proxyd_peer_update {
 struct proxyd_process {
 	const char *name;
 	pid_t pid;
+	uint64_t rss_bytes; // 0: not known
+	uint64_t cpu_ms;
 };
 
 // All: 0, or what ipc_notify() says.  Arguments are borrowed.

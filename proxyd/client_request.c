@@ -103,6 +103,15 @@ answer_get(struct client_conn *c, const struct route *route,
 	case ENDPOINT_EVIDENCE:
 		evidence_copy_answer(c->req, route->model);
 		break;
+	case ENDPOINT_READY:
+		ready_answer(c->req);
+		break;
+	case ENDPOINT_VERSION:
+		version_answer(c->req);
+		break;
+	case ENDPOINT_METRICS:
+		metrics_answer(c->req);
+		break;
 	default:
 		health_answer(c->req);
 	}

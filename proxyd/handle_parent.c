@@ -32,6 +32,8 @@ handle_processes(
 		(void)snprintf(
 		    p->name, sizeof(p->name), "%s", in->processes[i]->name);
 		p->pid = in->processes[i]->pid;
+		p->rss_bytes = in->processes[i]->rss_bytes;
+		p->cpu_ms = in->processes[i]->cpu_ms;
 	}
 	d->self.n_processes = in->n_processes;
 	return 0;

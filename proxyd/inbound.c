@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "cryptod/client.h"
 #include "proxyd/http_body.h"
+#include "proxyd/metrics.h"
 #include "proxyd/models.h"
 #include "proxyd/request.h"
 #include "proxyd/sealed_v1.h"
@@ -91,6 +92,7 @@ static void
 refuse_silently(struct inbound *in, const char *reason)
 {
 	in->d->counters.refused++;
+	metrics_count_dropped(in->d, reason);
 	if (log_limit_pass(&in->d->peers_log, clock_mono_ms()))
 		LOG(LOG_INFO, "request-refused",
 		    F("from", log_peer(in->peer_id)),
@@ -571,6 +573,7 @@ inbound_new(
 	    count_of_peer(d, peer_id) >= INBOUND_PER_PEER_MAX ||
 	    (in = calloc(1, sizeof(*in))) == NULL) {
 		d->counters.refused++;
+		metrics_count_dropped(d, "too many tunnels at a time");
 		if (log_limit_pass(&d->peers_log, clock_mono_ms()))
 			LOG(LOG_INFO, "request-refused",
 			    F("from", log_peer(peer_id)),

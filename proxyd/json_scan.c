@@ -120,6 +120,8 @@ end_key(struct json_scan *s)
 		if (s->has_stream)
 			return refuse(s, "stream is given twice");
 		s->routed = KEY_STREAM;
+	} else if (key_is(s, "stream_o")) { // as much as is kept of a key
+		s->has_stream_options = true;
 	}
 	return true;
 }

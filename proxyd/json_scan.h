@@ -23,6 +23,7 @@ struct json_scan {
 	bool has_model;
 	bool has_stream;
 	bool stream;
+	bool has_stream_options; // or another key that begins alike
 	size_t model_len;
 	char model[MODEL_NAME_MAX + 1]; // UTF-8, NUL terminated
 

@@ -21,6 +21,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/responses_input.c proxyd/responses_items.c \
 	proxyd/responses_job.h proxyd/responses_request.c \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
+	proxyd/usage.c proxyd/usage.h \
 	proxyd/sealed_request.c proxyd/sealed_v1.h \
 	proxyd/sse.c proxyd/sse.h proxyd/utf8.h
 proxyd_libproxyparse_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
@@ -51,6 +52,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/keep_alive.c proxyd/keep_alive.h \
 	proxyd/learned.c proxyd/learned.h \
 	proxyd/listen.c proxyd/listen.h proxyd/listen_unix.c \
+	proxyd/metrics.c proxyd/metrics.h \
 	proxyd/models.c proxyd/models.h \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \

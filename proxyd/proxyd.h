@@ -25,6 +25,7 @@
 #include "proxyd/evidence.h"
 #include "proxyd/learned.h"
 #include "proxyd/listen.h"
+#include "proxyd/metrics.h"
 #include "proxyd/peers.h"
 #include "proxyd/reap.h"
 
@@ -73,6 +74,8 @@ struct counters {
 struct process_shown {
 	char name[32];
 	uint32_t pid;
+	uint64_t rss_bytes; // 0: not told
+	uint64_t cpu_ms;
 };
 
 struct posture_shown {
@@ -130,6 +133,7 @@ struct proxyd {
 	struct listener api, management;
 	struct timeouts timeouts;
 	struct counters counters;
+	struct metrics metrics;
 	struct log_limit peers_log; // refusals that peers cause
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;

@@ -15,6 +15,7 @@
 #include "proxyd/attempt.h"
 #include "proxyd/evidence_copy.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/usage.h"
 #include "proxyd/translation.h"
 
 static void
@@ -120,6 +121,15 @@ stop_attempt(struct request *req)
 }
 
 static void
+free_usage(struct request *req)
+{
+	if (req->usage != NULL)
+		sodium_memzero(req->usage, sizeof(*req->usage));
+	free(req->usage);
+	req->usage = NULL;
+}
+
+static void
 release(struct request *req)
 {
 	struct proxyd *d = req->d;
@@ -137,6 +147,7 @@ release(struct request *req)
 	buf_release(&req->error_body);
 	free(req->scan);
 	req->scan = NULL;
+	free_usage(req);
 	proxyd_unhold(d, &req->held);
 	if (req->is_counted)
 		access_key_end(req->key);
@@ -176,9 +187,11 @@ request_abort(struct request *req)
 
 // ---- answers of our own
 
+static const char json_type[] = "application/json";
+
 static int
-own_head(
-    struct request *req, int status, size_t len, const struct failure *failure)
+own_head(struct request *req, int status, const char *type, size_t len,
+    const struct failure *failure)
 {
 	char seconds[16];
 	struct http_pair set[7];
@@ -188,7 +201,7 @@ own_head(
 		.set = set };
 	size_t n = 0;
 
-	set[n++] = (struct http_pair){ "Content-Type", "application/json" };
+	set[n++] = (struct http_pair){ "Content-Type", type };
 	if (!req->is_inbound)
 		set[n++] = (struct http_pair){ "X-Request-Id", req->id };
 	if (failure != NULL && failure->retry_after_s != 0) {
@@ -209,15 +222,16 @@ own_head(
 }
 
 static void
-send_whole(struct request *req, int status, const char *body, size_t len,
+send_whole(struct request *req, int status, const char *type, struct slice body,
     const struct failure *failure)
 {
 	int r;
 
 	stop_attempt(req);
-	r = own_head(req, status, len, failure);
+	r = own_head(req, status, type, body.len, failure);
 	if (r == 0)
-		r = answer_body(&req->answer, (const uint8_t *)body, len);
+		r = answer_body(
+		    &req->answer, (const uint8_t *)body.at, body.len);
 	if (r == 0)
 		r = answer_end(&req->answer);
 	request_log_end(req, failure == NULL ? "answered" : failure->code);
@@ -227,7 +241,14 @@ send_whole(struct request *req, int status, const char *body, size_t len,
 void
 request_reply(struct request *req, int status, const char *json, size_t len)
 {
-	send_whole(req, status, json, len, NULL);
+	send_whole(req, status, json_type, (struct slice){ json, len }, NULL);
+}
+
+void
+request_reply_as(
+    struct request *req, const char *type, const char *text, size_t len)
+{
+	send_whole(req, 200, type, (struct slice){ text, len }, NULL);
 }
 
 void
@@ -281,7 +302,8 @@ request_fail(struct request *req, const struct failure *failure)
 	if (req->has_early_head)
 		break_off(req, &req->failure);
 	else
-		send_whole(req, failure->status, body, len, &req->failure);
+		send_whole(req, failure->status, json_type,
+		    (struct slice){ body, len }, &req->failure);
 }
 
 // ---- the body
@@ -375,6 +397,12 @@ read_scan(struct request *req)
 		    req, 400, "missing_model", "the request names no model");
 	memcpy(req->model, req->scan->model, req->scan->model_len + 1);
 	req->wants_stream = req->scan->stream;
+	// A stream tells what it took when it was asked to; without memory for
+	// it nothing is counted, and nothing else is different.
+	if (!req->wants_stream || req->scan->has_stream_options ||
+	    req->endpoint == ENDPOINT_RESPONSES ||
+	    req->endpoint == ENDPOINT_MESSAGES)
+		req->usage = calloc(1, sizeof(*req->usage));
 	req->request_bytes = request_body_slice(req).len;
 	free(req->scan);
 	req->scan = NULL;

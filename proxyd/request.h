@@ -57,6 +57,7 @@ struct failure {
 
 struct access_key;
 struct attempt;
+struct usage;
 struct translation;
 
 struct request {
@@ -70,6 +71,8 @@ struct request {
 	bool is_http10;
 	bool wants_close; // the front will not be used again
 	bool wants_stream;
+	struct usage *usage; // owned; NULL: its answer will not tell
+	uint64_t sent_us;    // the last part of the answer; 0: none yet
 	enum endpoint endpoint;
 	struct access_key *key; // held; NULL: none was wanted
 	bool is_counted;	// against its limit
@@ -146,6 +149,9 @@ void request_broke_off(struct request *, const struct failure *);
 // A complete answer without a body.
 void request_reply_head(
     struct request *, int status, const struct http_pair *set, size_t n);
+// A complete answer of our own.
+void request_reply_as(
+    struct request *, const char *type, const char *text, size_t len);
 // A complete JSON answer of our own.
 void request_reply(struct request *, int status, const char *json, size_t len);
 

@@ -5,7 +5,9 @@
 
 #include "common/log.h"
 #include "proxyd/attempt.h"
+#include "proxyd/metrics.h"
 #include "proxyd/translation.h"
+#include "proxyd/usage.h"
 
 int
 request_answer_head(struct request *req, const struct http_response *response)
@@ -34,6 +36,8 @@ request_send(struct request *req, const uint8_t *bytes, size_t n)
 
 	if (req->answer.is_event_stream)
 		sse_tail_note(&req->tail, bytes, n);
+	if (req->usage != NULL)
+		usage_feed(req->usage, bytes, n);
 	r = answer_body(&req->answer, bytes, n);
 	req->is_front_broken = r < 0 && r != -EBADMSG;
 	return req->is_front_broken ? 0 : r;
@@ -92,6 +96,7 @@ request_answer_flush(struct request *req, bool is_held)
 		front_is_broken(req);
 		return;
 	}
+	metrics_count_sent(req);
 	// No other try from here on: the body has served.
 	if (req->answer.has_sent && req->held != 0 &&
 	    req->attempt->is_written) {
@@ -138,6 +143,7 @@ request_answer_end(struct request *req)
 		front_is_broken(req);
 		return;
 	}
+	metrics_count_sent(req);
 	count_served(req);
 	request_log_end(req, "answered");
 	request_finish(req, REQUEST_COMPLETE);

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "proxyd/attempt.h"
+#include "proxyd/metrics.h"
 #include "proxyd/request.h"
 
 static const char *
@@ -74,6 +75,7 @@ request_log_end(const struct request *req, const char *outcome)
 	const char *event = event_of(req, outcome);
 	bool is_plain = strncmp(event, "plain-", 6) == 0;
 
+	metrics_count_end(req, outcome);
 	if (strcmp(outcome, "attempt-failed") == 0) {
 		log_attempt_failed(req);
 		return;

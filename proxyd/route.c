@@ -35,6 +35,9 @@ static const struct entry entries[] = {
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/api/status", "GET", ENDPOINT_STATUS, AT(DOOR_MANAGEMENT) },
 	{ "/healthz", "GET", ENDPOINT_HEALTH, AT(DOOR_MANAGEMENT) },
+	{ "/readyz", "GET", ENDPOINT_READY, AT(DOOR_MANAGEMENT) },
+	{ "/version", "GET", ENDPOINT_VERSION, AT(DOOR_MANAGEMENT) },
+	{ "/metrics", "GET", ENDPOINT_METRICS, AT(DOOR_MANAGEMENT) },
 };
 // clang-format on
 

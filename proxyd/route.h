@@ -21,6 +21,9 @@ enum endpoint {
 	ENDPOINT_STATUS,       // management: GET /api/status
 	ENDPOINT_EVIDENCE,     // management: GET /api/evidence/{id}
 	ENDPOINT_HEALTH,       // management: GET /healthz
+	ENDPOINT_READY,	       // management: GET /readyz
+	ENDPOINT_VERSION,      // management: GET /version
+	ENDPOINT_METRICS,      // management: GET /metrics
 };
 
 enum door {

@@ -354,18 +354,52 @@ status_answer(struct request *req)
 	free(text);
 }
 
-void
-health_answer(struct request *req)
+static void
+answer_state(struct request *req, const char *problem)
 {
 	static const char ok[] = "{\"status\":\"ok\"}";
-	const struct proxyd *d = req->d;
 	struct failure failure;
 
-	if (d->cryptod != NULL && d->gossipd != NULL && !d->is_stopping) {
+	if (problem == NULL) {
 		request_reply(req, 200, ok, sizeof(ok) - 1);
 		return;
 	}
-	failure_set(&failure, 503, "node_not_ready",
-	    "a part of this node is not running");
+	failure_set(&failure, 503, "node_not_ready", "%s", problem);
 	request_fail(req, &failure);
+}
+
+static const char *
+health_problem(const struct proxyd *d)
+{
+	return d->cryptod != NULL && d->gossipd != NULL && !d->is_stopping
+	    ? NULL
+	    : "a part of this node is not running";
+}
+
+void
+health_answer(struct request *req)
+{
+	answer_state(req, health_problem(req->d));
+}
+
+void
+ready_answer(struct request *req)
+{
+	const struct backends *b = &req->d->backends;
+	const char *problem = health_problem(req->d);
+	bool any_up = b->n == 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		any_up = any_up || b->at[i].is_up;
+	if (problem == NULL && !any_up)
+		problem = "no backend answers";
+	answer_state(req, problem);
+}
+
+void
+version_answer(struct request *req)
+{
+	static const char text[] = "{\"version\":\"" PACKAGE_VERSION "\"}";
+
+	request_reply(req, 200, text, sizeof(text) - 1);
 }

@@ -1,5 +1,9 @@
 # Fuzz targets of proxyd/.
 
+FUZZ_TARGETS += tests/fuzz/usage_fuzz
+tests_fuzz_usage_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/usage
+
 FUZZ_TARGETS += tests/fuzz/b64_fuzz
 tests_fuzz_b64_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/b64

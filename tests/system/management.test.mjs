@@ -1,0 +1,147 @@
+// The management port: metrics that Prometheus reads, health, readiness,
+// version; each number against what was really done.
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import { ask, assertRefused, chat } from './http.mjs'
+import { getJson, runCommand, startBackend, startNode, startPair, suiteScope,
+  waitFor } from './lib.mjs'
+import { parseMetrics } from './prometheus.mjs'
+import { processesOf } from './processes.mjs'
+
+async function metricsOf (node) {
+  const answer = await ask(`${node.managementUrl}/metrics`)
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers['content-type'],
+    'text/plain; version=0.0.4; charset=utf-8')
+  return parseMetrics(answer.body)
+}
+
+// The sum of the samples with these labels.
+function valueOf (metrics, name, labels = {}) {
+  const family = metrics[name.replace(/_(sum|count|bucket)$/, '')] ??
+    metrics[name]
+  assert.ok(family, `no ${name}`)
+  return family.samples.filter(s => s.name === name &&
+    Object.entries(labels).every(([k, v]) => s.labels[k] === v))
+    .reduce((sum, s) => sum + s.value, 0)
+}
+
+describe('metrics', () => {
+  const scope = suiteScope()
+  let host, client
+  before(async () => {
+    ({ host, client } = await startPair(scope))
+  })
+
+  test('all have our prefix, and a node without work has them too', async () => {
+    for (const node of [host, client]) {
+      const metrics = await metricsOf(node)
+      for (const name of Object.keys(metrics)) assert.match(name, /^meshllm_/)
+      assert.ok(Object.keys(metrics).length >= 20)
+      assert.equal(valueOf(metrics, 'meshllm_build_info'), 1)
+    }
+  })
+
+  test('requests and tokens, sealed, on both nodes', async () => {
+    const words = 'one two three four'
+    await chat(client, words)
+    await chat(client, words, { more: { stream: true, demo_delay_ms: 30,
+      stream_options: { include_usage: true } } })
+    const reply = JSON.parse((await chat(client, words)).body).usage
+    await chat(client, words, { more: { stream: true } }) // tells no usage
+    const at = await metricsOf(client)
+    const there = await metricsOf(host)
+    const answered = { outcome: 'answered' }
+    assert.equal(valueOf(at, 'meshllm_requests_total',
+      { route: 'sealed', ...answered }), 4)
+    assert.equal(valueOf(at, 'meshllm_requests_total', answered), 4)
+    assert.equal(valueOf(there, 'meshllm_requests_total',
+      { route: 'served', ...answered }), 4)
+    for (const [metrics, route] of [[at, 'sealed'], [there, 'served']]) {
+      assert.equal(valueOf(metrics, 'meshllm_tokens_total',
+        { route, kind: 'completion' }), 3 * reply.completion_tokens)
+      assert.equal(valueOf(metrics, 'meshllm_tokens_total',
+        { route, kind: 'prompt' }), 3 * reply.prompt_tokens)
+      assert.equal(valueOf(metrics,
+        'meshllm_time_to_first_byte_seconds_count'), 4)
+      assert.ok(valueOf(metrics,
+        'meshllm_time_between_tokens_seconds_count') >= 2)
+    }
+    assert.equal(valueOf(at, 'meshllm_peers', { encryption: 'sealed' }), 1)
+    assert.equal(valueOf(at, 'meshllm_hosts'), 1)
+    assert.equal(valueOf(there, 'meshllm_backend_up'), 1)
+  })
+
+  test('errors by their code', async () => {
+    const before = await metricsOf(client)
+    await chat(client, 'hi', { model: 'none' })
+    await chat(client, 'hi', { model: 'none' })
+    await ask(`${client.baseUrl}/nothing`)
+    const now = await metricsOf(client)
+    for (const [code, n] of [['model_not_found', 2], ['not_found', 1]]) {
+      assert.equal(valueOf(now, 'meshllm_errors_total', { code }) -
+        valueOf(before, 'meshllm_errors_total', { code }), n, code)
+    }
+    assert.equal(valueOf(now, 'meshllm_requests_total',
+      { route: 'none', outcome: 'refused' }), 3)
+  })
+
+  test('a client that leaves', async () => {
+    const controller = new AbortController()
+    const waiting = chat(client, 'a b c', { signal: controller.signal,
+      more: { stream: true, demo_delay_ms: 200, demo_tokens: 50 },
+      onEvent: () => controller.abort() })
+    await waiting.catch(() => {})
+    await waitFor('it to be counted', async () =>
+      valueOf(await metricsOf(client), 'meshllm_requests_total',
+        { outcome: 'aborted' }) === 1)
+  })
+
+  test('memory and time of each process', async () => {
+    const metrics = await waitFor('them', async () => {
+      const m = await metricsOf(host)
+      return m.meshllm_process_resident_bytes.samples.length > 0 && m
+    })
+    for (const name of Object.keys(await processesOf(host))) {
+      const bytes = valueOf(metrics, 'meshllm_process_resident_bytes',
+        { process: name })
+      assert.ok(bytes > 1 << 20 && bytes < 1 << 30, `${name}: ${bytes}`)
+    }
+    assert.equal(metrics.meshllm_process_cpu_milliseconds_total.type, 'counter')
+  })
+
+  test('what a label says is escaped', async t => {
+    const node = await startNode(t, { backend: 'http://127.0.0.1:1/a"b\\c' })
+    const metrics = await metricsOf(node)
+    assert.deepEqual(metrics.meshllm_backend_up.samples.map(s => s.labels),
+      [{ backend: 'http://127.0.0.1:1/a"b\\c' }])
+  })
+})
+
+describe('health', () => {
+  test('alive is not ready: a host waits for its backend', async t => {
+    const first = await startBackend(t)
+    await first.stop()
+    const node = await startNode(t, { backend: first.url })
+    const get = path => ask(`${node.managementUrl}${path}`)
+    assert.equal((await get('/healthz')).status, 200)
+    assertRefused(await get('/readyz'), 503, 'node_not_ready')
+    await startBackend(t, ['--model', 'echo'], new URL(first.url).port)
+    await waitFor('readiness', async () => (await get('/readyz')).status === 200)
+    const { version } = await getJson(`${node.managementUrl}/version`)
+    assert.equal(runCommand(['version']).stdout, `meshllm ${version}\n`)
+  })
+
+  test('a client is ready by itself', async t => {
+    const node = await startNode(t)
+    assert.equal((await ask(`${node.managementUrl}/readyz`)).status, 200)
+  })
+
+  test('none of it is on the API port', async t => {
+    const node = await startNode(t)
+    for (const path of ['/metrics', '/healthz', '/readyz', '/version',
+      '/api/status', '/api/events']) {
+      assertRefused(await ask(`${node.api}${path}`), 404, 'not_found')
+    }
+  })
+})
