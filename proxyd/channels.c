@@ -87,6 +87,7 @@ on_closed(struct ipc_peer *peer, int reason)
 		proxyd_stop(d, EXIT_FAILURE);
 	else
 		lost(d, role);
+	events_changed(d, EVENTS_NODE);
 }
 
 static int

@@ -109,6 +109,9 @@ answer_get(struct client_conn *c, const struct route *route,
 	case ENDPOINT_VERSION:
 		version_answer(c->req);
 		break;
+	case ENDPOINT_EVENTS:
+		events_answer(c->req);
+		break;
 	case ENDPOINT_METRICS:
 		metrics_answer(c->req);
 		break;

@@ -19,6 +19,7 @@ on_keys(
 	memcpy(d->self.id, keys.endpoint_id, ENDPOINT_ID_LEN);
 	d->self.has_key = true;
 	memcpy(d->self.inference_key, keys.inference_key, INFERENCE_KEY_LEN);
+	events_changed(d, EVENTS_NODE);
 }
 
 void

@@ -41,6 +41,7 @@ handle_mesh_info(
 		replace_text(
 		    &self->addresses[i], i < n ? in->addresses[i] : NULL);
 	self->n_addresses = n;
+	events_changed(d, EVENTS_NODE);
 	return 0;
 }
 
@@ -86,6 +87,7 @@ handle_peer_models(
 	if (changed != NULL) {
 		verdict_refresh(d, changed->id);
 		evidence_refresh(d, changed);
+		events_changed(d, EVENTS_PEERS);
 	}
 	return 0;
 }
@@ -101,6 +103,7 @@ handle_peer_gone(
 	if (in->endpoint_id.len != ENDPOINT_ID_LEN)
 		return -EBADMSG;
 	peers_remove(&d->peers, in->endpoint_id.data, clock_unix_ms());
+	events_changed(d, EVENTS_PEERS);
 	return 0;
 }
 
@@ -136,6 +139,7 @@ proxyd_tell_self(struct proxyd *d)
 	size_t n = 0;
 	int r;
 
+	events_changed(d, EVENTS_BACKENDS);
 	if (d->gossipd == NULL)
 		return;
 	own = models_local(d, &n);

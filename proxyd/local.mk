@@ -43,6 +43,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/client_conn.c proxyd/client_conn.h \
 	proxyd/client_conn_state.h proxyd/client_request.c \
 	proxyd/config.c proxyd/config.h \
+	proxyd/events.c proxyd/events.h \
 	proxyd/gate.c proxyd/gate.h \
 	proxyd/evidence.c proxyd/evidence.h \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \

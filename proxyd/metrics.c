@@ -340,27 +340,28 @@ put_peers(FILE *f, const struct proxyd *d)
 	put_one(f, "hosts", "gauge", "Nodes that serve models.", hosts);
 }
 
-// Only where there is a verdict about the key that is used now.
+// Only where there is a verdict, on evidence that counts.
 static void
 put_evidence(FILE *f, const struct proxyd *d)
 {
 	uint64_t now = clock_unix_ms();
 
 	put_type(f, "evidence_age_seconds", "gauge",
-	    "Since the evidence of this node was judged.");
+	    "Since the evidence of this node was made.");
 	for (size_t i = 0; i < d->peers.n; i++) {
 		const struct peer *p = d->peers.at[i];
 		const struct peer_verdict *v = &p->verdict;
 		char id[2 * ENDPOINT_ID_SHORT_LEN + 1];
 
-		if (!p->is_present || !v->is_known || v->since_ms > now)
+		if (!p->is_present || !v->is_known || v->made_ms == 0 ||
+		    v->made_ms > now)
 			continue;
 		hex_endpoint_id_short(p->id, id);
 		(void)fprintf(f,
 		    "meshllm_evidence_age_seconds{peer=\"%s\",level=\"%s\"} "
 		    "%" PRIu64 "\n",
 		    id, level_name(peer_level_now(p, v->inference_key, now)),
-		    (now - v->since_ms) / 1000);
+		    (now - v->made_ms) / 1000);
 	}
 }
 

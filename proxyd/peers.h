@@ -43,7 +43,6 @@ struct peer_verdict {
 	bool has_binding;
 	uint8_t binding[PEER_BINDING_LEN]; // of the connection it is about
 	Ipc__Level level;
-	uint64_t since_ms;   // Unix
 	uint64_t expires_ms; // Unix
 	uint64_t made_ms;    // Unix: when the evidence was made; 0: none counts
 	char reason[PEER_REASON_MAX];

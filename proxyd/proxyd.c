@@ -114,6 +114,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	reaper_init(&d->reaper, base);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);
+	events_init(d);
 	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
 	r = backends_init(d, &config->backends, error);
 	if (r == 0)
@@ -162,6 +163,7 @@ proxyd_free(struct proxyd *d)
 		return;
 	d->is_stopping = true;
 	keep_alive_done(d);
+	events_done(d);
 	listener_close(&d->api);
 	listener_close(&d->management);
 	client_conns_close_all(d);
@@ -218,6 +220,7 @@ proxyd_stop(struct proxyd *d, int exit_status)
 	d->exit_status = exit_status;
 	listener_close(&d->api);
 	listener_close(&d->management);
+	events_done(d);
 	client_conns_close_idle(d);
 	(void)evtimer_add(&d->stop_timer, &grace);
 	proxyd_request_ended(d);

@@ -22,6 +22,7 @@
 #include "proxyd/answer.h"
 #include "proxyd/backend.h"
 #include "proxyd/config.h"
+#include "proxyd/events.h"
 #include "proxyd/evidence.h"
 #include "proxyd/learned.h"
 #include "proxyd/listen.h"
@@ -134,6 +135,7 @@ struct proxyd {
 	struct timeouts timeouts;
 	struct counters counters;
 	struct metrics metrics;
+	struct events events;
 	struct log_limit peers_log; // refusals that peers cause
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;

@@ -135,6 +135,8 @@ release(struct request *req)
 	struct proxyd *d = req->d;
 
 	req->is_ended = true;
+	if (req->endpoint == ENDPOINT_EVENTS)
+		events_gone(req);
 	if (req->is_listed)
 		TAILQ_REMOVE(&d->requests, req, entry);
 	stop_attempt(req);
@@ -179,8 +181,11 @@ request_abort(struct request *req)
 
 	if (req->is_ended)
 		return;
-	d->counters.aborted++;
-	request_log_end(req, "aborted");
+	// Who listens to events leaves one day.
+	if (req->endpoint != ENDPOINT_EVENTS) {
+		d->counters.aborted++;
+		request_log_end(req, "aborted");
+	}
 	release(req);
 	proxyd_request_ended(d);
 }

@@ -38,6 +38,7 @@ static const struct entry entries[] = {
 	{ "/readyz", "GET", ENDPOINT_READY, AT(DOOR_MANAGEMENT) },
 	{ "/version", "GET", ENDPOINT_VERSION, AT(DOOR_MANAGEMENT) },
 	{ "/metrics", "GET", ENDPOINT_METRICS, AT(DOOR_MANAGEMENT) },
+	{ "/api/events", "GET", ENDPOINT_EVENTS, AT(DOOR_MANAGEMENT) },
 };
 // clang-format on
 

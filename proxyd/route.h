@@ -24,6 +24,7 @@ enum endpoint {
 	ENDPOINT_READY,	       // management: GET /readyz
 	ENDPOINT_VERSION,      // management: GET /version
 	ENDPOINT_METRICS,      // management: GET /metrics
+	ENDPOINT_EVENTS,       // management: GET /api/events
 };
 
 enum door {

@@ -330,6 +330,40 @@ put_peers(json_t *root, const struct proxyd *d)
 	set(root, "peers", list);
 }
 
+// Times and round trips differ with each word of a peer: that is no news.
+static void
+drop_what_always_changes(json_t *root)
+{
+	json_t *peer;
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "peers"), i, peer)
+	{
+		(void)json_object_del(peer, "rtt_ms");
+		(void)json_object_del(peer, "last_seen_unix_ms");
+	}
+}
+
+json_t *
+status_part(const struct proxyd *d, enum events_part part)
+{
+	json_t *root = json_object();
+
+	switch (part) {
+	case EVENTS_NODE:
+		put_self(root, d);
+		put_processes(root, d);
+		break;
+	case EVENTS_BACKENDS:
+		put_backends(root, d);
+		break;
+	default:
+		put_peers(root, d);
+	}
+	drop_what_always_changes(root);
+	return root;
+}
+
 void
 status_answer(struct request *req)
 {

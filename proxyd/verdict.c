@@ -22,7 +22,6 @@ verdict_store(struct peer *peer, const uint8_t key[static INFERENCE_KEY_LEN],
 	v->is_known = true;
 	memcpy(v->inference_key, key, INFERENCE_KEY_LEN);
 	v->level = verdict->level;
-	v->since_ms = clock_unix_ms();
 	v->expires_ms = verdict->expires_ms;
 	v->made_ms = verdict->made_ms;
 	v->has_binding = binding != NULL;
@@ -54,6 +53,7 @@ on_verdict(
 		if (attestd_verdict_read(status, msg, &verdict) == 0)
 			verdict_store(peer, q->key,
 			    q->has_binding ? q->binding : NULL, &verdict);
+		events_changed(q->d, EVENTS_PEERS);
 	}
 	free(q);
 }

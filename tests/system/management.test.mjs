@@ -118,6 +118,89 @@ describe('metrics', () => {
   })
 })
 
+// Listens; until(event, test) resolves with the first that fits, from now on.
+async function subscribe (t, node) {
+  const controller = new AbortController()
+  t.after(() => controller.abort())
+  const answer = await fetch(`${node.managementUrl}/api/events`,
+    { signal: controller.signal })
+  assert.equal(answer.status, 200)
+  assert.equal(answer.headers.get('content-type'), 'text/event-stream')
+  const seen = []
+  const reading = (async () => {
+    let rest = ''
+    for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + piece).split('\n\n')
+      rest = parts.pop()
+      for (const part of parts) {
+        const [, event, data] =
+          /^event: (node|backends|peers)\ndata: (.*)$/.exec(part) ?? []
+        if (event) seen.push({ event, data: JSON.parse(data) })
+        else assert.match(part, /^: /)
+      }
+    }
+    return 'ended'
+  })().catch(() => 'cut')
+  return { seen, reading, until: (event, fits = () => true) =>
+    waitFor(`an event ${event}`, () =>
+      seen.find(e => e.event === event && fits(e.data))) }
+}
+
+describe('events', () => {
+  test('all at the start, then what changes', async t => {
+    const backend = await startBackend(t)
+    const host = await startNode(t, { backend: backend.url })
+    await host.waitModel('echo')
+    const events = await subscribe(t, host)
+    const first = await events.until('node')
+    assert.equal(first.data.id, host.ready.id)
+    await events.until('backends', d => d.models.includes('echo'))
+    await events.until('peers', d => d.peers.length === 0)
+    assert.equal(events.seen.length, 3)
+    const client = await startNode(t, { join: await host.token() })
+    const { data } = await events.until('peers',
+      d => d.peers.some(p => p.id === client.ready.id && p.connected))
+    assert.equal(data.peers[0].rtt_ms, undefined)
+    await backend.stop()
+    await chat(host, 'hi')
+    await events.until('backends', d => d.backends[0].state === 'down')
+    await client.stop()
+    await waitFor('the peer to be away', () => events.seen.findLast(
+      e => e.event === 'peers')?.data.peers.every(p => !p.connected))
+    // Nothing is told twice in a row.
+    for (const kind of ['node', 'backends', 'peers']) {
+      const all = events.seen.filter(e => e.event === kind)
+        .map(e => JSON.stringify(e.data))
+      assert.ok(all.every((e, i) => i === 0 || i === 1 || e !== all[i - 1]))
+    }
+    await host.stop()
+    assert.equal(await events.reading, 'ended')
+  })
+
+  test('sixteen may listen, and one that leaves makes room', async t => {
+    const node = await startNode(t)
+    const controllers = []
+    for (let i = 0; i < 16; i++) {
+      const controller = new AbortController()
+      controllers.push(controller)
+      const answer = await fetch(`${node.managementUrl}/api/events`,
+        { signal: controller.signal })
+      assert.equal(answer.status, 200)
+    }
+    const url = `${node.managementUrl}/api/events`
+    assertRefused(await ask(url), 503, 'overloaded')
+    controllers[3].abort()
+    const last = new AbortController()
+    await waitFor('room', async () =>
+      (await fetch(url, { signal: last.signal })).status === 200)
+    controllers.forEach(c => c.abort())
+    last.abort()
+    await waitFor('their end', async () =>
+      (await node.status()).counters.requests_now === 1)
+    assert.equal((await node.status()).counters.aborted, 0)
+  })
+})
+
 describe('health', () => {
   test('alive is not ready: a host waits for its backend', async t => {
     const first = await startBackend(t)
