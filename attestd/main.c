@@ -24,7 +24,7 @@ struct settings {
 	char *ek_chain;
 	char *state_dir;
 	char *top_state_dir; // of all daemons, in the file
-	char *log_level;
+	char *log_level, *log_format;
 	char *level, *at, *node, *inference_key;
 	bool explain, saved_here;
 };
@@ -49,6 +49,8 @@ static const struct option options[] = {
 	    OPTION_STRING, offsetof(struct settings, top_state_dir) },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
+	{ "log-format", "meshllm", "FORMAT", "auto, text, json or journal",
+	    OPTION_STRING, offsetof(struct settings, log_format) },
 	// Of the examiner, for `meshllm verify`.
 	{ "explain", NULL, NULL, "every check with its result",
 	    OPTION_FLAG, offsetof(struct settings, explain) },
@@ -117,6 +119,8 @@ check_settings(const struct settings *s, char *error, size_t error_len)
 		wrong = why;
 	else if (log_set_level_name(s->log_level) < 0)
 		wrong = "--log-level: not error, warning, info or debug";
+	else if (log_set_format(s->log_format, LOG_DAEMON_FD) < 0)
+		wrong = "--log-format: not auto, text, json or journal";
 	if (wrong == NULL)
 		return 0;
 	(void)snprintf(error, error_len, "%s", wrong);

@@ -24,10 +24,11 @@ static const char *const inherited[] = {
 	NULL,
 };
 
-// What systemd tells a daemon that it starts; read by service.c and for the
-// identity's credential, by no library.
+// What systemd tells a daemon that it starts; read by service.c, log.c and for
+// the identity's credential, by no library.
 static const char *const of_systemd[] = {
 	"CREDENTIALS_DIRECTORY",
+	"JOURNAL_STREAM",
 	"LISTEN_FDNAMES",
 	"LISTEN_FDS",
 	"LISTEN_PID",

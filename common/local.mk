@@ -15,7 +15,7 @@ common_libcommon_a_SOURCES = \
 	common/landlock.c common/landlock.h \
 	common/level_limits.c common/level_limits.h \
 	common/liveness.c common/liveness.h \
-	common/log.c common/log.h \
+	common/log.c common/log.h common/log_line.c common/log_line.h \
 	common/loop.c common/loop.h \
 	common/measure.c common/measure.h \
 	common/node_options.c common/node_options.h \
@@ -26,13 +26,18 @@ common_libcommon_a_SOURCES = \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
 	common/service.c common/service.h
-nodist_common_libcommon_a_SOURCES = common/build_id.h
+nodist_common_libcommon_a_SOURCES = common/build_id.h common/log_ids.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS)
 COMMON_LIBS = common/libcommon.a proto/libproto.a $(SODIUM_LIBS) \
 	$(EVENT_LIBS) $(PROTOBUF_C_LIBS) $(CAP_LIBS) $(SECCOMP_LIBS)
-BUILT_SOURCES += common/build_id.h
-CLEANFILES += common/build_id.h
+BUILT_SOURCES += common/build_id.h common/log_ids.h
+CLEANFILES += common/build_id.h common/log_ids.h
+
+common/log_ids.h: systemd/catalog.in systemd/make-catalog
+	$(AM_V_GEN)$(MKDIR_P) common && \
+	$(srcdir)/systemd/make-catalog ids $(srcdir)/systemd/catalog.in \
+	>$@.tmp && mv $@.tmp $@
 
 # Two processes talk only when they were built from the same messages.
 common/build_id.h: proto/ipc.proto configure.ac

@@ -1,26 +1,33 @@
-// Formats events into one line and writes it with one write(2) to standard
-// error.  Trusts nobody with the format: texts are escaped and cut here.  It
-// must never allocate, read a clock, or see request content.
+// Writes each event with one call: a line to standard error, or a datagram to
+// the journal.  Trusts the journal's socket and what systemd says in
+// JOURNAL_STREAM.  It must never allocate, wait, read a clock, or see request
+// content.
 #include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-enum { LOG_LINE_MAX = 2048, LOG_TEXT_MAX = 512 };
+#include "common/log_line.h"
+
+#ifndef LOG_JOURNAL_SOCKET
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+#endif
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JOURNAL };
 
 static const char *log_name = "meshllm";
 static enum log_level log_level = LOG_INFO;
-static uint64_t log_dropped; // lines, since the last one that was written
-
-struct line {
-	size_t len;
-	char bytes[LOG_LINE_MAX];
-};
+static enum format log_format = FORMAT_TEXT;
+static int log_journal = -1;
+static uint64_t log_lost; // lines, since the last one that was written
 
 // A reader that stalls must not stall us: a pipe gets a description of our
 // own that does not block.  What cannot be reopened (a socket, a pipe of
@@ -45,6 +52,87 @@ log_open(const char *name)
 {
 	log_name = name;
 	unblock_pipe();
+}
+
+// Is standard error what systemd connected to the journal for us?
+static bool
+is_journal_stream(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char found[2 * 20 + 2];
+	struct stat st;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return false;
+	(void)snprintf(found, sizeof(found), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return strcmp(stream, found) == 0;
+}
+
+// at: the number that the socket shall have; -1: any.
+static int
+open_journal(int at)
+{
+	const struct sockaddr_un journal = { .sun_family = AF_UNIX,
+		.sun_path = LOG_JOURNAL_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&journal, sizeof(journal)) ==
+		-1 ||
+	    (at != -1 && dup3(fd, at, O_CLOEXEC) == -1)) {
+		int r = -errno;
+
+		(void)close(fd);
+		return r;
+	}
+	if (at != -1)
+		(void)close(fd);
+	log_journal = at == -1 ? fd : at;
+	return 0;
+}
+
+static void
+use_journal(int at)
+{
+	int r = log_journal == -1 ? open_journal(at) : 0;
+
+	if (r < 0)
+		LOG(LOG_WARNING, "journal-off", F("error", log_error(r)));
+	else
+		log_format = FORMAT_JOURNAL;
+}
+
+int
+log_set_format(const char *name, int at)
+{
+	if (name == NULL || strcmp(name, "auto") == 0) {
+		if (is_journal_stream())
+			use_journal(at);
+		return 0;
+	}
+	if (strcmp(name, "journal") == 0)
+		use_journal(at);
+	else if (strcmp(name, "json") == 0)
+		log_format = FORMAT_JSON;
+	else if (strcmp(name, "text") != 0)
+		return -EINVAL;
+	return 0;
+}
+
+const char *
+log_format_name(void)
+{
+	static const char *const names[] = { "text", "json", "journal" };
+
+	return names[log_format];
+}
+
+int
+log_descriptor(void)
+{
+	return log_format == FORMAT_JOURNAL ? log_journal : STDERR_FILENO;
 }
 
 void
@@ -131,124 +219,52 @@ log_error(int error)
 	return log_text(text == NULL ? "unknown error" : text);
 }
 
-static void
-put_char(struct line *line, char c)
+static int
+send_to_journal(struct log_line *line, const struct log_line_event *e)
 {
-	// Room for the newline is kept.
-	if (line->len < sizeof(line->bytes) - 1)
-		line->bytes[line->len++] = c;
+	struct iovec iov = { .iov_base = line->bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	log_line_journal(line, e);
+	iov.iov_len = line->len;
+	return sendmsg(log_journal, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == -1
+	    ? -errno
+	    : 0;
 }
 
-static void
-put_plain(struct line *line, const char *text)
+// Lines up to PIPE_BUF are written whole or not at all.
+static int
+write_line(struct log_line *line, const struct log_line_event *e)
 {
-	while (*text != '\0')
-		put_char(line, *text++);
-}
-
-// Peer-chosen text: printable ASCII as it is, all else as \xNN, in quotes
-// when a reader could otherwise mistake where it ends.
-static void
-put_text(struct line *line, const char *text)
-{
-	static const char digits[] = "0123456789abcdef";
-	bool quoted = *text == '\0' || strpbrk(text, " =\"\\") != NULL;
-
-	if (quoted)
-		put_char(line, '"');
-	for (size_t i = 0; i < LOG_TEXT_MAX && text[i] != '\0'; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c < 0x20 || c > 0x7e) {
-			put_plain(line, "\\x");
-			put_char(line, digits[c >> 4]);
-			put_char(line, digits[c & 15]);
-			continue;
-		}
-		if (c == '"' || c == '\\')
-			put_char(line, '\\');
-		put_char(line, (char)c);
-	}
-	if (quoted)
-		put_char(line, '"');
-}
-
-static void
-put_value(struct line *line, const struct log_value *v)
-{
-	char number[24];
-
-	switch (v->kind) {
-	case LOG_V_UINT:
-		(void)snprintf(number, sizeof(number), "%" PRIu64, v->u);
-		put_plain(line, number);
-		break;
-	case LOG_V_INT:
-		(void)snprintf(number, sizeof(number), "%" PRId64, v->i);
-		put_plain(line, number);
-		break;
-	case LOG_V_BOOL:
-		put_plain(line, v->u != 0 ? "yes" : "no");
-		break;
-	case LOG_V_TEXT:
-		put_text(line, v->text == NULL ? v->store : v->text);
-		break;
-	}
-}
-
-static const char *
-level_name(enum log_level level)
-{
-	switch (level) {
-	case LOG_ERROR:
-		return "error ";
-	case LOG_WARNING:
-		return "warning ";
-	case LOG_INFO:
-		return "info ";
-	case LOG_DEBUG:
-		return "debug ";
-	}
-	return "";
-}
-
-static void
-put_dropped(struct line *line)
-{
-	struct log_value v = log_uint(log_dropped);
-
-	if (log_dropped == 0)
-		return;
-	log_dropped = 0;
-	put_plain(line, " lines-lost-before=");
-	put_value(line, &v);
+	if (log_format == FORMAT_JSON)
+		log_line_json(line, e);
+	else
+		log_line_text(line, e);
+	return write(STDERR_FILENO, line->bytes, line->len) == -1 ? -errno : 0;
 }
 
 void
 log_event(
     enum log_level level, const char *event, const struct log_field *fields)
 {
-	struct line line = { .len = 0 };
+	struct log_line_event e = { .level = level,
+		.daemon = log_name,
+		.event = event,
+		.fields = fields,
+		.n_lost = log_lost };
+	struct log_line line;
+	int r = -ENOTCONN;
 
 	if (!log_enabled(level))
 		return;
-	put_plain(&line, level_name(level));
-	put_plain(&line, log_name);
-	put_char(&line, ' ');
-	put_plain(&line, event);
-	for (; fields->name != NULL; fields++) {
-		put_char(&line, ' ');
-		put_plain(&line, fields->name);
-		put_char(&line, '=');
-		put_value(&line, &fields->value);
-	}
-	put_dropped(&line);
-	line.bytes[line.len++] = '\n';
-	// A log that cannot be written is no reason to stop serving: lines up
-	// to PIPE_BUF are written whole or not at all, and the next one that
-	// gets through says how many did not.
-	if (write(STDERR_FILENO, line.bytes, line.len) == -1)
-		log_dropped++;
+	if (log_format == FORMAT_JOURNAL)
+		r = send_to_journal(&line, &e);
+	// A journal that is gone, rather than busy, leaves standard error.
+	if (r < 0 && r != -EAGAIN && r != -ENOBUFS)
+		r = write_line(&line, &e);
+	// A log that cannot be written is no reason to stop serving; the next
+	// line that gets through says how many did not.
+	log_lost = r < 0 ? e.n_lost + 1 : 0;
 }
 
 bool

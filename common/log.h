@@ -1,4 +1,5 @@
-// Events, one line each: `level daemon event key=value ...`.
+// Events, one line each: `level daemon event key=value ...`, or the same as
+// JSON or as fields of the journal.
 //
 // A value is a number, a short peer id, an error, or a text that is escaped
 // and cut.  There is no branch for byte buffers: handing one in, or a secret,
@@ -62,12 +63,22 @@ struct log_value log_error(int error);
 		{ NULL, { 0 } } })
 // clang-format on
 
+enum { LOG_DAEMON_FD = 1 };
+
 // name: of the daemon, static.  Reads nothing, allocates nothing.
 void log_open(const char *name);
 // Events above this level are dropped; LOG_INFO at the start.
 void log_set_level(enum log_level);
 // error, warning, info or debug; NULL leaves it.  -EINVAL for others.
 int log_set_level_name(const char *name);
+// auto, text, json or journal; NULL is auto: the journal if standard error is
+// connected to it.  -EINVAL for others.  What cannot be had is said in the log,
+// which is text then.  at: the number that the journal's socket shall have,
+// -1 for any; a daemon gives up standard output for it (LOG_DAEMON_FD), as it
+// would not outlive the closing of what was inherited by accident.
+int log_set_format(const char *name, int at);
+const char *log_format_name(void); // never auto
+int log_descriptor(void);	   // where the log goes
 bool log_enabled(enum log_level);
 void log_event(
     enum log_level, const char *event, const struct log_field *fields);

@@ -355,7 +355,8 @@ is_kept(const struct porter *p, unsigned fd)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->doors[i].listening == (int)fd)
 			return true;
-	return p->daemon == (int)fd || fd == STDERR_FILENO;
+	return p->daemon == (int)fd || fd == STDERR_FILENO ||
+	    (int)fd == log_descriptor();
 }
 
 // Nothing of the daemon's but the doors and the pair.

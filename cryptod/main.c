@@ -18,7 +18,7 @@ struct settings {
 	char *state_dir;
 	char *top_state_dir; // of all daemons, in the file
 	uint64_t rotate_seconds;
-	char *log_level;
+	char *log_level, *log_format;
 };
 
 // clang-format off
@@ -36,6 +36,8 @@ static const struct option options[] = {
 	    CRYPTOD_ROTATE_SECONDS_MIN, CRYPTOD_ROTATE_SECONDS_MAX },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct settings, log_level) },
+	{ "log-format", "meshllm", "FORMAT", "auto, text, json or journal",
+	    OPTION_STRING, offsetof(struct settings, log_format) },
 };
 // clang-format on
 
@@ -72,6 +74,11 @@ read_options(int argc, char **argv, struct settings *s)
 	if (r == 0 && log_set_level_name(s->log_level) < 0) {
 		(void)snprintf(error, sizeof(error),
 		    "--log-level: not error, warning, info or debug");
+		r = -EINVAL;
+	}
+	if (r == 0 && log_set_format(s->log_format, LOG_DAEMON_FD) < 0) {
+		(void)snprintf(error, sizeof(error),
+		    "--log-format: not auto, text, json or journal");
 		r = -EINVAL;
 	}
 	if (r < 0) {

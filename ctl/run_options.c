@@ -43,6 +43,18 @@ check_level(const char *text)
 	return "is not error, warning, info or debug";
 }
 
+static const char *
+check_format(const char *text)
+{
+	static const char *const formats[] = { "auto", "text", "json",
+		"journal" };
+
+	for (size_t i = 0; i < N_ELEMENTS(formats); i++)
+		if (strcmp(text, formats[i]) == 0)
+			return NULL;
+	return "is not auto, text, json or journal";
+}
+
 // clang-format off
 static const struct option table[] = {
 	{ "config", NULL, "FILE",
@@ -55,6 +67,8 @@ static const struct option table[] = {
 	    OPTION_STRING, AT(state_dir) },
 	{ "log-level", SUITE, "LEVEL", "error, warning, info or debug.",
 	    OPTION_STRING, AT(log_level), .check = check_level },
+	{ "log-format", SUITE, "FORMAT", "auto, text, json or journal.",
+	    OPTION_STRING, AT(log_format), .check = check_format },
 	{ "rotate-seconds", "cryptod", "N",
 	    "Age at which the inference key is replaced, 60 to 604800; 86400.",
 	    OPTION_UINT, AT(rotate_seconds), 60, 604800 },
@@ -154,6 +168,8 @@ run_options_read(struct run_options *ret, int argc, char *const argv[],
 	// Takes effect here as well: our own log is one of the node's.
 	if (r == 0)
 		r = log_set_level_name(ret->log_level);
+	if (r == 0)
+		r = log_set_format(ret->log_format, -1);
 	return r;
 }
 
@@ -238,6 +254,10 @@ add_all(
 	if ((r = add_state_dir(a, o, d)) < 0)
 		return r;
 	if (o->log_level != NULL && (r = add(a, "log-level", o->log_level)) < 0)
+		return r;
+	// What it came to here: a daemon cannot see who reads our log.
+	if (strcmp(log_format_name(), "text") != 0 &&
+	    (r = add(a, "log-format", log_format_name())) < 0)
 		return r;
 	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
 		const void *field = (const uint8_t *)o + table[i].offset;

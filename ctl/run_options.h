@@ -12,7 +12,7 @@
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"
 
 struct run_options {
-	char *config, *daemon_dir, *state_dir, *log_level;
+	char *config, *daemon_dir, *state_dir, *log_level, *log_format;
 	uint64_t rotate_seconds;
 	char *attester, *ek_chain;
 	struct option_list mesh, advertise, join;

@@ -28,6 +28,8 @@ const struct option gossipd_options[] = {
 	    OPTION_STRINGS, offsetof(struct gossipd_options, join), 0, 0 },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, offsetof(struct gossipd_options, log_level), 0, 0 },
+	{ "log-format", "meshllm", "FORMAT", "auto, text, json or journal",
+	    OPTION_STRING, offsetof(struct gossipd_options, log_format), 0, 0 },
 };
 // clang-format on
 const size_t gossipd_n_options = N_ELEMENTS(gossipd_options);

@@ -56,7 +56,7 @@ struct gossipd_options {
 	char *state_dir;
 	char *top_state_dir; // of all daemons, in the file
 	struct option_list mesh, advertise, join;
-	char *log_level;
+	char *log_level, *log_format;
 };
 
 extern const struct option gossipd_options[];

@@ -60,10 +60,12 @@ main(int argc, char *argv[])
 	environment_clean_or_die(argv);
 	if ((r = parse(&options, argc, argv)) != 0)
 		return r == 1 ? 0 : 2;
-	join.dir = options.doors;
-	service_join(&join, &channels, &service);
 	if (log_set_level_name(options.log_level) < 0)
 		fatal("log-level", -EINVAL);
+	if (log_set_format(options.log_format, LOG_DAEMON_FD) < 0)
+		fatal("log-format", -EINVAL);
+	join.dir = options.doors;
+	service_join(&join, &channels, &service);
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
 	process_limit_or_die(&limits);

@@ -29,6 +29,8 @@ static const struct option options[] = {
 	{ "state-dir", "meshllm", "DIR", NULL, OPTION_STRING, FIELD(state_dir) },
 	{ "log-level", "meshllm", "LEVEL", "error, warning, info or debug",
 	    OPTION_STRING, FIELD(log_level) },
+	{ "log-format", "meshllm", "FORMAT", "auto, text, json or journal",
+	    OPTION_STRING, FIELD(log_format) },
 	{ "api", "proxyd", "ADDR:PORT",
 	    "OpenAI API, or unix:/path; default " DEFAULT_API,
 	    OPTION_STRING, FIELD(api) },
@@ -244,6 +246,12 @@ draw_conclusions(
 		(void)snprintf(error, CONFIG_ERROR_MAX,
 		    "--log-level %.40s: not error, warning, info or debug",
 		    config->log_level);
+		return -EINVAL;
+	}
+	if (log_set_format(config->log_format, LOG_DAEMON_FD) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--log-format %.40s: not auto, text, json or journal",
+		    config->log_format);
 		return -EINVAL;
 	}
 	if (config->backends.n > CONFIG_BACKENDS_MAX) {

@@ -18,7 +18,7 @@ struct proxyd_config {
 	char *config;
 	char *doors;
 	char *state_dir; // of all daemons, in the file; proxyd keeps none
-	char *log_level;
+	char *log_level, *log_format;
 	char *api;
 	char *management;
 	char *api_socket_mode, *api_socket_group;

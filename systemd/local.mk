@@ -2,6 +2,7 @@
 systemdsystemunitdir = $(prefix)/lib/systemd/system
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
+catalogdir = $(prefix)/lib/systemd/catalog
 
 UNITS_MADE = systemd/meshllm-cryptod.service \
 	systemd/meshllm-attestd-signer.service \
@@ -16,9 +17,10 @@ dist_systemdsystemunit_DATA = systemd/meshllm.target \
 	systemd/meshllm-signer-gossipd.socket \
 	systemd/meshllm-verifier-proxyd.socket
 nodist_systemdsystemunit_DATA = $(UNITS_MADE)
+nodist_catalog_DATA = systemd/meshllm.catalog
 EXTRA_DIST += $(UNITS_MADE:=.in) systemd/sysusers.conf \
-	systemd/tmpfiles.conf.in
-CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf
+	systemd/tmpfiles.conf.in systemd/catalog.in systemd/make-catalog
+CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf systemd/meshllm.catalog
 
 # In brackets, or configure would fill them in here.
 FILL_IN_PATHS = $(AM_V_GEN)$(MKDIR_P) systemd && $(SED) \
@@ -29,6 +31,11 @@ $(UNITS_MADE): %.service: %.service.in Makefile
 	$(FILL_IN_PATHS) $< >$@
 systemd/tmpfiles.conf: systemd/tmpfiles.conf.in Makefile
 	$(FILL_IN_PATHS) $< >$@
+# Read by journalctl -x once `journalctl --update-catalog` was run.
+systemd/meshllm.catalog: systemd/catalog.in systemd/make-catalog
+	$(AM_V_GEN)$(MKDIR_P) systemd && \
+	$(srcdir)/systemd/make-catalog catalog $(srcdir)/systemd/catalog.in \
+	>$@.tmp && mv $@.tmp $@
 all-local: $(UNITS_MADE) systemd/tmpfiles.conf
 
 # Both are called after the package where they are installed.

@@ -39,6 +39,13 @@ tests_unit_log_pipe_test_SOURCES = tests/unit/log_pipe_test.c
 tests_unit_log_pipe_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_log_pipe_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/log_journal_test
+TESTS += tests/unit/log_journal_test
+CLEANFILES += log_journal_test.socket
+tests_unit_log_journal_test_SOURCES = tests/unit/log_journal_test.c
+tests_unit_log_journal_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_log_journal_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/options_test
 TESTS += tests/unit/options_test
 tests_unit_options_test_SOURCES = tests/unit/options_test.c
