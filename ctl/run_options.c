@@ -125,6 +125,21 @@ static const struct option table[] = {
 	{ "answer-seconds", "proxyd", "N",
 	    "Silence of a host or backend after which it is given up; 600.",
 	    OPTION_UINT, AT(answer_seconds), 1, 86400 },
+	{ "backend-requests", "proxyd", "N",
+	    "Requests that one backend has at a time; 4096.",
+	    OPTION_UINT, AT(backend_requests), 1, 4096 },
+	{ "host-requests", "proxyd", "N",
+	    "Requests that one host has of this node at a time; 1000.",
+	    OPTION_UINT, AT(host_requests), 1, 1000 },
+	{ "peer-requests", "proxyd", "N",
+	    "Requests of one peer that are served at a time; 1000.",
+	    OPTION_UINT, AT(peer_requests), 1, 1000 },
+	{ "queue-requests", "proxyd", "N",
+	    "Requests that wait when all are busy; 256.",
+	    OPTION_UINT, AT(queue_requests), 1, 65536 },
+	{ "queue-seconds", "proxyd", "N",
+	    "How long a request waits for its turn; 60.",
+	    OPTION_UINT, AT(queue_seconds), 1, 86400 },
 };
 // clang-format on
 

@@ -9,23 +9,87 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/queue.h"
 #include "proxyd/translation.h"
 
 static void
-count_in_flight(struct attempt *a, int by)
+enter(struct attempt *a)
 {
-	struct peer *peer;
-	unsigned *n = NULL;
+	struct breaker *breaker = candidate_breaker(a->d, &a->to);
+	unsigned *n = candidate_in_flight(a->d, &a->to);
 
-	if (a->to.source == SOURCE_LOCAL) {
-		n = &a->to.backend->in_flight;
-	} else {
-		peer = peers_find(&a->d->peers, a->to.peer_id);
-		n = peer == NULL ? NULL : &peer->in_flight;
-	}
+	if (n != NULL)
+		++*n;
+	if (breaker != NULL)
+		a->is_trial = breaker_begin(breaker);
+}
+
+static void
+leave(struct attempt *a)
+{
+	struct breaker *breaker = candidate_breaker(a->d, &a->to);
+	unsigned *n = candidate_in_flight(a->d, &a->to);
+
 	// A peer may have been forgotten and told of again in between.
-	if (n != NULL && (by > 0 || *n > 0))
-		*n += (unsigned)by;
+	if (n != NULL && *n > 0)
+		--*n;
+	if (breaker != NULL && a->is_trial)
+		breaker_left(breaker);
+	queue_wake(a->d);
+}
+
+static void
+log_breaker(const struct attempt *a, bool is_back, unsigned wait_ms)
+{
+	char name[2 * ENDPOINT_ID_SHORT_LEN + 1];
+
+	candidate_name(&a->to, name);
+	if (is_back)
+		LOG(LOG_INFO, "source-back", F("source", (const char *)name));
+	else
+		LOG(LOG_WARNING, "source-set-aside",
+		    F("source", (const char *)name), F("ms", wait_ms));
+}
+
+// Only what says something about the source counts.
+static void
+note_failure(struct attempt *a, int status, const char *code)
+{
+	struct breaker *breaker = candidate_breaker(a->d, &a->to);
+
+	if (status < 502 || breaker == NULL || a->is_noted ||
+	    strcmp(code, "cannot_seal") == 0)
+		return;
+	if (breaker_failed(
+		breaker, a->is_trial, clock_mono_ms(), randombytes_random()))
+		log_breaker(a, false, breaker->wait_ms);
+	a->is_trial = false;
+}
+
+void
+attempt_is_unwell(struct attempt *a)
+{
+	note_failure(a, 502, "");
+	a->is_noted = true;
+}
+
+void
+attempt_answered(struct attempt *a)
+{
+	struct breaker *breaker = candidate_breaker(a->d, &a->to);
+
+	a->is_trial = false;
+	if (breaker != NULL && breaker_answered(breaker))
+		log_breaker(a, true, 0);
+}
+
+void
+attempt_succeeded(struct attempt *a)
+{
+	struct breaker *breaker = candidate_breaker(a->d, &a->to);
+
+	if (breaker != NULL && !a->is_noted)
+		breaker_succeeded(breaker);
 }
 
 int
@@ -51,7 +115,7 @@ attempt_start(struct request *req, const struct candidate *to,
 		return r;
 	}
 	req->n_attempts++;
-	count_in_flight(a, 1);
+	enter(a);
 	// Visible to whoever is told of a failure in the middle of this.
 	*ret = a;
 	r = to->source == SOURCE_LOCAL ? attempt_local_start(a, ret_failure)
@@ -83,7 +147,7 @@ attempt_stop(struct attempt *a)
 	else
 		attempt_tunnel_stop(a);
 	upstream_done(&a->up);
-	count_in_flight(a, -1);
+	leave(a);
 	a->req = NULL;
 	reaper_take(&a->d->reaper, &a->reap, attempt_free);
 }
@@ -103,6 +167,7 @@ attempt_fail(
 	va_end(args);
 	if (status == 503)
 		failure.retry_after_s = RETRY_AFTER_S;
+	note_failure(a, status, code);
 	request_attempt_failed(a->req, &failure);
 }
 

@@ -22,6 +22,8 @@ struct attempt {
 	struct proxyd *d;    // borrowed
 	struct candidate to;
 	bool is_translated; // it is asked for a chat completion
+	bool is_trial;	    // of a source that failed before; see breaker.h
+	bool is_noted;	    // that it failed
 	struct upstream up;
 	uint8_t head[REQUEST_HEAD_ROOM]; // of the request
 	size_t head_len;
@@ -75,6 +77,11 @@ MUST_CHECK int attempt_feed(
 // Give up and tell the request; the attempt is over after it.
 __attribute__((format(printf, 4, 5))) void attempt_fail(
     struct attempt *, int status, const char *code, const char *format, ...);
+// Its head came; its answer is complete: the source is well.
+void attempt_answered(struct attempt *);
+// It answers that it, or what is behind it, does not work.
+void attempt_is_unwell(struct attempt *);
+void attempt_succeeded(struct attempt *);
 // Send what came in this turn, and stop reading if the front is slow.
 void attempt_flush(struct attempt *, bool is_held);
 

@@ -154,6 +154,9 @@ on_readable(struct stream *s, void *arg)
 	if (r == -EAGAIN)
 		attempt_fail(
 		    a, 503, "backend_unavailable", "the backend is not ready");
+	else if (r == -EBUSY)
+		attempt_fail(a, 429, "too_many_requests",
+		    "the backend has too much to do");
 	else if (r == -EOPNOTSUPP)
 		attempt_fail(a, 501, "not_implemented",
 		    "the backend has no /v1/responses");

@@ -383,6 +383,10 @@ fail_answer(struct attempt *a, int error)
 		attempt_fail(
 		    a, 503, "host_unavailable", "the host is not ready");
 		break;
+	case -EBUSY:
+		attempt_fail(
+		    a, 429, "too_many_requests", "the host has too much to do");
+		break;
 	case -EOPNOTSUPP:
 		attempt_fail(
 		    a, 501, "not_implemented", "the host has no /v1/responses");

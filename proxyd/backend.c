@@ -183,8 +183,8 @@ backends_done(struct backends *backends)
 	}
 }
 
-bool
-backend_has_model(const struct backend *backend, const char *model)
+static const struct backend_model *
+find_model(const struct backend *backend, const char *model)
 {
 	size_t low = 0, high = backend->n_models;
 
@@ -193,32 +193,27 @@ backend_has_model(const struct backend *backend, const char *model)
 		int order = strcmp(backend->models[mid].name, model);
 
 		if (order == 0)
-			return true;
+			return &backend->models[mid];
 		if (order < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return false;
+	return NULL;
 }
 
-struct backend *
-backends_find(struct backends *backends, const char *model, bool *ret_known)
+bool
+backend_has_model(const struct backend *backend, const char *model)
 {
-	struct backend *best = NULL;
+	return find_model(backend, model) != NULL;
+}
 
-	*ret_known = false;
-	for (size_t i = 0; i < backends->n; i++) {
-		struct backend *one = &backends->at[i];
+uint32_t
+backend_context_length(const struct backend *backend, const char *model)
+{
+	const struct backend_model *found = find_model(backend, model);
 
-		if (!backend_has_model(one, model))
-			continue;
-		*ret_known = true;
-		if (one->is_up &&
-		    (best == NULL || one->in_flight < best->in_flight))
-			best = one;
-	}
-	return best;
+	return found == NULL ? 0 : found->context_length;
 }
 
 void

@@ -15,6 +15,7 @@
 #include "common/address.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
+#include "proxyd/breaker.h"
 #include "proxyd/config.h"
 #include "proxyd/reap.h"
 #include "proxyd/stream.h"
@@ -75,6 +76,7 @@ struct backend {
 	struct backend_model *models;  // owned, sorted; kept while down
 	size_t n_models;
 	unsigned in_flight;
+	struct breaker breaker;
 	unsigned n_slow;
 	TAILQ_HEAD(, backend_conn) idle; // most recently used first
 	size_t n_idle;
@@ -92,11 +94,9 @@ MUST_CHECK int backends_init(struct proxyd *, const struct option_list *,
     char error[static CONFIG_ERROR_MAX]);
 void backends_start(struct backends *); // probing
 void backends_done(struct backends *);
-// A backend that is up and has the model, the least busy.  *ret_known: one
-// that has it exists, up or down.
-struct backend *backends_find(
-    struct backends *, const char *model, bool *ret_known);
 bool backend_has_model(const struct backend *, const char *model);
+// 0: not told.
+uint32_t backend_context_length(const struct backend *, const char *model);
 
 // An idle connection, or a new one (maybe still connecting).
 MUST_CHECK int backend_conn_get(struct backend *, bool must_be_new,

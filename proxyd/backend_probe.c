@@ -172,6 +172,8 @@ probe_succeeded(struct backend *backend, struct backend_model *models, size_t n,
 	free(backend->models);
 	backend->models = models;
 	backend->n_models = n;
+	if (!backend->is_up)
+		breaker_hope(&backend->breaker);
 	backend->is_up = true;
 	backend->was_probed = true;
 	backend->n_slow = 0;

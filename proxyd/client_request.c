@@ -127,6 +127,16 @@ client_send_continue(struct client_conn *c)
 	    &c->stream, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1);
 }
 
+// A client may ask why its request went where it went.
+static bool
+wants_route(const struct http_request *request)
+{
+	const struct http_field *f =
+	    http_fields_find(&request->fields, "X-Meshllm-Explain");
+
+	return f != NULL && f->value.len > 0 && !slice_is(f->value, "0");
+}
+
 static void
 begin_post(struct client_conn *c, enum endpoint endpoint,
     const struct http_request *request, struct access_key *key)
@@ -163,6 +173,7 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 	c->req->wants_close = !keep_alive;
 	request_set_id(
 	    c->req, http_fields_find(&request->fields, "X-Request-Id"));
+	c->req->explain = wants_route(request);
 	http_body_init(&c->body, request->framing, request->length);
 	c->state = CONN_BODY;
 	stream_read_start(&c->stream, c->d->timeouts.body);

@@ -9,6 +9,8 @@
 #include "common/log.h"
 #include "proxyd/access.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/proxyd.h"
+#include "proxyd/queue.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"
@@ -16,6 +18,7 @@
 enum {
 	ANSWER_S = 600, // what OpenAI's clients wait for
 	ANSWER_S_MAX = 24 * 3600,
+	HOST_REQUESTS_MAX = 1000, // gossipd has no more tunnels to a peer
 };
 
 #define FIELD(name) offsetof(struct proxyd_config, name)
@@ -65,10 +68,25 @@ static const struct option options[] = {
 	    OPTION_FLAG, FIELD(allow_unsigned_keys) },
 	{ "keep-alive-seconds", "proxyd", "N",
 	    "silence of a stream before a comment is sent; 15",
-	    OPTION_UINT, FIELD(keep_alive_seconds), 1, KEEP_ALIVE_S_MAX },
+	    OPTION_UINT, FIELD(limits.keep_alive_seconds), 1, KEEP_ALIVE_S_MAX },
 	{ "answer-seconds", "proxyd", "N",
 	    "silence of a source before it is given up; 600",
 	    OPTION_UINT, FIELD(answer_seconds), 1, ANSWER_S_MAX },
+	{ "backend-requests", "proxyd", "N",
+	    "requests that one backend has at a time; 4096",
+	    OPTION_UINT, FIELD(limits.backend_requests), 1, INBOUND_MAX },
+	{ "host-requests", "proxyd", "N",
+	    "requests that one host has of us at a time; 1000",
+	    OPTION_UINT, FIELD(limits.host_requests), 1, HOST_REQUESTS_MAX },
+	{ "peer-requests", "proxyd", "N",
+	    "requests of one peer that are served at a time; 1000",
+	    OPTION_UINT, FIELD(limits.peer_requests), 1, HOST_REQUESTS_MAX },
+	{ "queue-requests", "proxyd", "N",
+	    "requests that wait when all are busy; 256",
+	    OPTION_UINT, FIELD(limits.queue_requests), 1, QUEUE_REQUESTS_MAX },
+	{ "queue-seconds", "proxyd", "N",
+	    "how long they wait; 60",
+	    OPTION_UINT, FIELD(limits.queue_seconds), 1, ANSWER_S_MAX },
 };
 
 static const char *const level_names[] = {
@@ -229,6 +247,27 @@ check_level(struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
 	return -EINVAL;
 }
 
+static void
+fill_in_numbers(struct proxyd_config *config)
+{
+	const struct {
+		uint64_t *number;
+		uint64_t otherwise;
+	} all[] = {
+		{ &config->limits.keep_alive_seconds, KEEP_ALIVE_S },
+		{ &config->answer_seconds, ANSWER_S },
+		{ &config->limits.backend_requests, INBOUND_MAX },
+		{ &config->limits.host_requests, HOST_REQUESTS_MAX },
+		{ &config->limits.peer_requests, HOST_REQUESTS_MAX },
+		{ &config->limits.queue_requests, QUEUE_REQUESTS },
+		{ &config->limits.queue_seconds, QUEUE_SECONDS },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(all); i++)
+		if (*all[i].number == 0)
+			*all[i].number = all[i].otherwise;
+}
+
 static int
 draw_conclusions(
     struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
@@ -259,10 +298,7 @@ draw_conclusions(
 		    "--backend: more than %d", CONFIG_BACKENDS_MAX);
 		return -EINVAL;
 	}
-	if (config->keep_alive_seconds == 0)
-		config->keep_alive_seconds = KEEP_ALIVE_S;
-	if (config->answer_seconds == 0)
-		config->answer_seconds = ANSWER_S;
+	fill_in_numbers(config);
 	config->plaintext_allowed =
 	    config->allow_plaintext_peers && !config->is_attested_required;
 	config->unsigned_allowed = !config->is_attested_required &&

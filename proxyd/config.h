@@ -13,6 +13,13 @@
 
 enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
 
+// What may change while requests are under way.
+struct proxyd_limits {
+	uint64_t keep_alive_seconds;
+	uint64_t backend_requests, host_requests, peer_requests;
+	uint64_t queue_requests, queue_seconds;
+};
+
 struct proxyd_config {
 	// As given.
 	char *config;
@@ -28,7 +35,8 @@ struct proxyd_config {
 	struct option_word require_attested;
 	bool allow_plaintext_peers;
 	bool allow_unsigned_keys;
-	uint64_t keep_alive_seconds, answer_seconds;
+	uint64_t answer_seconds;
+	struct proxyd_limits limits;
 	// What follows from it.
 	struct listen_at api_at, management_at;
 	bool is_attested_required;

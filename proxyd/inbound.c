@@ -48,6 +48,7 @@ struct inbound {
 	size_t scanned;
 	struct http_body body;
 	struct request *req; // borrowed while it lives
+	size_t nth;	     // of this peer's tunnels, when it came
 };
 
 static void
@@ -158,6 +159,17 @@ refuse(struct inbound *in, int status, const char *code, const char *message)
 	request_fail(in->req, &failure);
 }
 
+static void
+refuse_for_now(struct inbound *in)
+{
+	struct failure failure;
+
+	failure_set(&failure, 429, "too_many_requests",
+	    "this host is working on as many requests of this node as it may");
+	failure.retry_after_s = RETRY_AFTER_S;
+	request_fail(in->req, &failure);
+}
+
 // ---- the request, once it can be read
 
 // Like an API client's, but with fewer paths.  0: its body may follow.
@@ -181,6 +193,10 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 		return -ENOENT;
 	}
 	in->req->endpoint = route.endpoint;
+	if (in->nth >= in->d->limits.peer_requests) {
+		refuse_for_now(in);
+		return -EAGAIN;
+	}
 	// The opener's number, so that the log lines of both nodes match.
 	request_set_id(
 	    in->req, http_fields_find(&request.fields, "X-Request-Id"));
@@ -581,6 +597,7 @@ inbound_new(
 		return;
 	}
 	in->d = d;
+	in->nth = count_of_peer(d, peer_id);
 	memcpy(in->peer_id, peer_id, ENDPOINT_ID_LEN);
 	buf_init(&in->head, HTTP_HEAD_MAX + SCRATCH_BYTES);
 	stream_init(&in->stream, d->base, take_fd(&fd), &ops, in);

@@ -4,12 +4,13 @@
 #include "proxyd/keep_alive.h"
 
 #include "proxyd/proxyd.h"
+#include "proxyd/queue.h"
 #include "proxyd/request.h"
 
 static uint64_t
 interval_ms(const struct proxyd *d)
 {
-	return d->config->keep_alive_seconds * 1000;
+	return d->limits.keep_alive_seconds * 1000;
 }
 
 static void
@@ -23,7 +24,8 @@ look_at(struct request *req, uint64_t now)
 		req->quiet_since_ms = now;
 		return;
 	}
-	if (now - req->quiet_since_ms < interval)
+	queue_expire(req, now);
+	if (req->is_ended || now - req->quiet_since_ms < interval)
 		return;
 	if (!req->answer.has_head &&
 	    now - req->started_ms < KEEP_ALIVE_EARLY * interval)

@@ -13,6 +13,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/http_body.c proxyd/http_body.h \
 	proxyd/http_head.c proxyd/http_head.h \
 	proxyd/http_write.c proxyd/http_write.h \
+	proxyd/json_hints.c proxyd/json_hints.h \
 	proxyd/json_out.c proxyd/json_out.h \
 	proxyd/json_scan.c proxyd/json_scan.h \
 	proxyd/json_text.c proxyd/json_text.h \
@@ -38,6 +39,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
 	proxyd/backend.c proxyd/backend.h \
 	proxyd/backend_probe.c proxyd/backend_url.c \
+	proxyd/breaker.c proxyd/breaker.h \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/channels.c proxyd/channels.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
@@ -57,6 +59,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/models.c proxyd/models.h \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \
+	proxyd/queue.c proxyd/queue.h \
 	proxyd/reap.c proxyd/reap.h \
 	proxyd/recent.c proxyd/recent.h \
 	proxyd/reload.c proxyd/reload.h \

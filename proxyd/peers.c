@@ -293,6 +293,9 @@ commit(struct peers *peers, struct peer **ret)
 		peer->verdict_asked = old->verdict_asked;
 		peer->session = old->session;
 		peer->in_flight = old->in_flight;
+		peer->breaker = old->breaker;
+		if (peer->connected && !old->connected)
+			breaker_hope(&peer->breaker);
 		free(old->models);
 		free(old->evidence);
 		*old = *peer;
@@ -386,8 +389,8 @@ peer_key_now(const struct peer *peer, uint64_t now_ms, const uint8_t **ret_key)
 	return peer->has_unsigned ? PEER_KEY_UNSIGNED : PEER_KEY_NONE;
 }
 
-bool
-peer_has_model(const struct peer *peer, const char *model)
+static const struct peer_model *
+find_model(const struct peer *peer, const char *model)
 {
 	size_t low = 0, high = peer->n_models;
 
@@ -396,13 +399,27 @@ peer_has_model(const struct peer *peer, const char *model)
 		int order = strcmp(peer->models[mid].name, model);
 
 		if (order == 0)
-			return true;
+			return &peer->models[mid];
 		if (order < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return false;
+	return NULL;
+}
+
+bool
+peer_has_model(const struct peer *peer, const char *model)
+{
+	return find_model(peer, model) != NULL;
+}
+
+uint32_t
+peer_context_length(const struct peer *peer, const char *model)
+{
+	const struct peer_model *found = find_model(peer, model);
+
+	return found == NULL ? 0 : found->context_length;
 }
 
 static bool

@@ -16,6 +16,7 @@
 #include "common/cleanup.h"
 #include "common/sizes.h"
 #include "proto/ipc.pb-c.h"
+#include "proxyd/breaker.h"
 #include "proxyd/recent.h"
 
 enum {
@@ -87,6 +88,7 @@ struct peer {
 	bool verdict_asked; // the answer is on its way
 	struct peer_session session;
 	unsigned in_flight; // our requests there now
+	struct breaker breaker;
 };
 
 // The update that is being received, until its last part.
@@ -124,6 +126,8 @@ void peers_remove(struct peers *, const uint8_t *id, uint64_t now_ms);
 enum peer_key peer_key_now(
     const struct peer *, uint64_t now_ms, const uint8_t **ret_key);
 bool peer_has_model(const struct peer *, const char *model);
+// 0: not told.
+uint32_t peer_context_length(const struct peer *, const char *model);
 // The verdict on this key and this connection if it counts now, or NULL.
 const struct peer_verdict *peer_verdict_now(
     const struct peer *, const uint8_t *key, uint64_t now_ms);

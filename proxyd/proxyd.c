@@ -10,6 +10,7 @@
 #include "proxyd/client_conn.h"
 #include "proxyd/inbound.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/queue.h"
 
 static void
 init_timeouts(struct timeouts *t, struct event_base *base, uint64_t answer_s)
@@ -101,6 +102,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 		return -ENOMEM;
 	d->base = base;
 	d->config = config;
+	d->limits = config->limits;
 	d->channels = *channels;
 	d->service = service;
 	d->exit_status = EXIT_FAILURE;
@@ -115,6 +117,8 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);
 	events_init(d);
+	queue_init(d);
+	randombytes_buf(d->session_key, sizeof(d->session_key));
 	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
 	r = backends_init(d, &config->backends, error);
 	if (r == 0)
@@ -164,6 +168,7 @@ proxyd_free(struct proxyd *d)
 	d->is_stopping = true;
 	keep_alive_done(d);
 	events_done(d);
+	queue_done(d);
 	listener_close(&d->api);
 	listener_close(&d->management);
 	client_conns_close_all(d);

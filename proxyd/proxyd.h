@@ -24,6 +24,7 @@
 #include "proxyd/config.h"
 #include "proxyd/events.h"
 #include "proxyd/evidence.h"
+#include "proxyd/json_hints.h"
 #include "proxyd/learned.h"
 #include "proxyd/listen.h"
 #include "proxyd/metrics.h"
@@ -68,6 +69,7 @@ struct counters {
 	uint64_t retries;
 	uint64_t failed;
 	uint64_t aborted; // the client went away
+	uint64_t queued;
 	uint64_t connections;
 	uint64_t tunnels_in;
 };
@@ -119,8 +121,9 @@ struct request;
 struct proxyd {
 	struct event_base *base;	    // borrowed
 	const struct proxyd_config *config; // borrowed
-	struct process_channels channels;   // owned until they are opened
-	struct service *service;	    // borrowed; NULL: there is a parent
+	struct proxyd_limits limits;
+	struct process_channels channels; // owned until they are opened
+	struct service *service;	  // borrowed; NULL: there is a parent
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
 	struct self self;
 	struct access access;
@@ -145,7 +148,11 @@ struct proxyd {
 	size_t n_requests;		// being answered
 	TAILQ_HEAD(, request) requests; // whose body is complete
 	struct event keep_alive;
-	size_t held_bytes;		// see HELD_BYTES_MAX
+	TAILQ_HEAD(, request) queue; // those that wait for their turn
+	size_t n_queued;
+	struct event queue_event;
+	uint8_t session_key[JSON_HINTS_KEY_LEN]; // hashes of sessions
+	size_t held_bytes;			 // see HELD_BYTES_MAX
 	struct gather gather;		// of the answer that is being composed
 	uint8_t scratch[SCRATCH_BYTES]; // wiped after each use
 	bool is_stopping;

@@ -144,6 +144,8 @@ put_own(struct fields *f, const struct request *req)
 		hex_endpoint_id_short(to->peer_id, id);
 		f->used += 2 * ENDPOINT_ID_SHORT_LEN + 1;
 	}
+	if (req->candidates.route[0] != '\0')
+		put(f, "X-Meshllm-Route", req->candidates.route);
 	put(f, "X-Meshllm-Host", id == NULL ? "local" : id);
 	put(f, "X-Meshllm-Encrypted", encrypted[to->source]);
 	put_attestation(f, req);
@@ -321,6 +323,48 @@ copy_message(char *ret, size_t size, const char *text, size_t len)
 	ret[n] = '\0';
 }
 
+// Too long for the context, by one of the ways in which servers say so.
+static bool
+is_context_overflow(const struct request *req)
+{
+	static const char *const codes[] = { "context_length_exceeded",
+		"exceed_context_size_error" };
+	static const char *const what[] = { "context", "n_ctx", "prompt",
+		"token" };
+	static const char *const how[] = { "exceed", "too long", "too many",
+		"greater than", "longer than", "maximum" };
+	const char *text = (const char *)buf_data(&req->error_body);
+	size_t n = buf_len(&req->error_body);
+	bool has_what = false, has_how = false;
+
+	if (req->status != 400 || n == 0)
+		return false;
+	for (size_t i = 0; i < N_ELEMENTS(codes); i++)
+		if (memmem(text, n, codes[i], strlen(codes[i])) != NULL)
+			return true;
+	for (size_t i = 0; i < N_ELEMENTS(what); i++)
+		has_what |= memmem(text, n, what[i], strlen(what[i])) != NULL;
+	for (size_t i = 0; i < N_ELEMENTS(how); i++)
+		has_how |= memmem(text, n, how[i], strlen(how[i])) != NULL;
+	return has_what && has_how;
+}
+
+// A host with a larger context may do it.
+static bool
+try_larger(struct request *req)
+{
+	struct failure failure;
+
+	if (req->candidates.next >= req->candidates.n ||
+	    !is_context_overflow(req) ||
+	    !candidates_want_larger(&req->candidates))
+		return false;
+	failure_set(&failure, 400, "context_length_exceeded",
+	    "the request is longer than the context of the model");
+	request_attempt_failed(req, &failure);
+	return true;
+}
+
 // The words that a foreign error body has for a person.
 static void
 find_message(const struct request *req, char ret[static OPENAI_ERROR_TEXT_MAX])
@@ -435,6 +479,8 @@ relay_error(struct request *req)
 	struct openai_error error = { .message = message,
 		.is_typed = endpoint_is_anthropic(req->endpoint) };
 
+	if (try_larger(req))
+		return;
 	// A redirect would name a destination: never followed, never told.
 	error.status = req->status < 400 ? 502 : req->status;
 	error.code = code_of(error.status);

@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "proxyd/queue.h"
 
 struct reload_file {
 	char *path; // owned
@@ -183,8 +184,6 @@ say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
 	    texts_differ(was->management, is->management), "management");
 	say_needs_restart(
 	    lists_differ(&was->backends, &is->backends), "backend");
-	say_needs_restart(was->keep_alive_seconds != is->keep_alive_seconds,
-	    "keep-alive-seconds");
 	say_needs_restart(
 	    was->answer_seconds != is->answer_seconds, "answer-seconds");
 	say_needs_restart(was->plaintext_allowed != is->plaintext_allowed,
@@ -209,6 +208,8 @@ apply(struct proxyd *d, struct proxyd_config *config,
 		log_set_level(LOG_INFO);
 	d->access.hosts = &config->allow_hosts;
 	d->access.origins = &config->allow_origins;
+	d->limits = config->limits;
+	queue_wake(d);
 	free_config(d->reloaded);
 	d->reloaded = config;
 	say_what_stays(d->config, config);

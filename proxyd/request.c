@@ -16,6 +16,7 @@
 #include "proxyd/evidence_copy.h"
 #include "proxyd/keep_alive.h"
 #include "proxyd/usage.h"
+#include "proxyd/queue.h"
 #include "proxyd/translation.h"
 
 static void
@@ -139,6 +140,7 @@ release(struct request *req)
 		events_gone(req);
 	if (req->is_listed)
 		TAILQ_REMOVE(&d->requests, req, entry);
+	queue_leave(req);
 	stop_attempt(req);
 	evidence_copy_stop(req->copy);
 	req->copy = NULL;
@@ -209,6 +211,9 @@ own_head(struct request *req, int status, const char *type, size_t len,
 	set[n++] = (struct http_pair){ "Content-Type", type };
 	if (!req->is_inbound)
 		set[n++] = (struct http_pair){ "X-Request-Id", req->id };
+	if (req->candidates.route[0] != '\0')
+		set[n++] = (struct http_pair){ "X-Meshllm-Route",
+			req->candidates.route };
 	if (failure != NULL && failure->retry_after_s != 0) {
 		(void)snprintf(
 		    seconds, sizeof(seconds), "%u", failure->retry_after_s);
@@ -417,8 +422,6 @@ read_scan(struct request *req)
 void
 request_start(struct request *req)
 {
-	struct failure failure;
-
 	if (read_scan(req) < 0)
 		return;
 	if (req->key != NULL &&
@@ -432,15 +435,45 @@ request_start(struct request *req)
 	TAILQ_INSERT_TAIL(&req->d->requests, req, entry);
 	req->is_listed = true;
 	keep_alive_wake(req->d);
-	candidates_find(
-	    req->d, req->model, req->is_inbound, &req->candidates, &failure);
+	request_route(req);
+}
+
+// ---- attempts
+
+static void
+wait_for_turn(struct request *req)
+{
+	struct failure failure;
+
+	if (queue_join(req) == 0)
+		return;
+	failure_set(&failure, 503, "overloaded",
+	    "everything that serves the model is busy, and too many wait");
+	failure.retry_after_s = RETRY_AFTER_S;
+	request_fail(req, &failure);
+}
+
+void
+request_route(struct request *req)
+{
+	struct candidates_ask ask = { .model = req->model,
+		.local_only = req->is_inbound,
+		.explain = req->explain,
+		.has_session = req->endpoint != ENDPOINT_EMBEDDINGS,
+		.body = request_body_slice(req) };
+	struct failure failure;
+
+	candidates_find(req->d, &ask, &req->candidates, &failure);
+	if (req->candidates.is_full) {
+		wait_for_turn(req);
+		return;
+	}
+	queue_leave(req);
 	if (req->candidates.n == 0)
 		request_fail(req, &failure);
 	else
 		request_next(req);
 }
-
-// ---- attempts
 
 void
 request_next(struct request *req)

@@ -73,6 +73,7 @@ struct request {
 	bool wants_stream;
 	struct usage *usage; // owned; NULL: its answer will not tell
 	uint64_t sent_us;    // the last part of the answer; 0: none yet
+	bool explain;
 	enum endpoint endpoint;
 	struct access_key *key; // held; NULL: none was wanted
 	bool is_counted;	// against its limit
@@ -96,6 +97,9 @@ struct request {
 	TAILQ_ENTRY(request) entry;
 	bool is_listed;			     // proxyd.requests
 	uint64_t seen_bytes, quiet_since_ms; // keep_alive.c
+	TAILQ_ENTRY(request) queue_entry;
+	bool is_queued;
+	uint64_t queued_ms;
 
 	struct answer answer;
 	int status; // of the answer
@@ -176,6 +180,8 @@ void request_answer_end(struct request *);
 // The attempt came to nothing, failure says why.  Tries the next source, or
 // tells the client.
 void request_attempt_failed(struct request *, const struct failure *);
+// Find who may answer, and begin, wait, or say why not.
+void request_route(struct request *);
 // Try the next candidate.
 void request_next(struct request *);
 // A comment, where one may go; false: none may.  The request may be over.

@@ -15,12 +15,16 @@ request_answer_head(struct request *req, const struct http_response *response)
 	const struct candidates *c = &req->candidates;
 
 	req->status = response->status;
-	// A host that is not ready; another one may be.
-	if (response->status == 503 && c->next < c->n) {
-		failure_set(&req->failure, 503, "host_unavailable",
-		    "the host is not ready");
+	if (response->status >= 502 && response->status <= 504)
+		attempt_is_unwell(req->attempt);
+	else
+		attempt_answered(req->attempt);
+	// Another one may be ready, or have less to do.
+	if (c->next < c->n && response->status == 429)
+		return -EBUSY;
+	if (c->next < c->n &&
+	    (response->status == 502 || response->status == 503))
 		return -EAGAIN;
-	}
 	if (translation_is_called_for(req, response->status)) {
 		req->candidates.next--; // the same once more
 		return -EOPNOTSUPP;
@@ -145,6 +149,8 @@ request_answer_end(struct request *req)
 	}
 	metrics_count_sent(req);
 	count_served(req);
+	if (req->attempt != NULL)
+		attempt_succeeded(req->attempt);
 	request_log_end(req, "answered");
 	request_finish(req, REQUEST_COMPLETE);
 }

@@ -99,6 +99,7 @@ request_log_end(const struct request *req, const char *outcome)
 	LOG(is_plain ? LOG_WARNING : LOG_INFO, event,
 	    F("request", (const char *)req->id), F("peer", peer_of(req)),
 	    F("model", (const char *)req->model), F("outcome", outcome),
+	    F("chosen", req->candidates.how),
 	    F("bytes_in", (uint64_t)req->request_bytes),
 	    F("bytes_out", req->answer.body_bytes), F("status", req->status),
 	    F("ms", clock_mono_ms() - req->started_ms));

@@ -90,6 +90,20 @@ put_self(json_t *root, const struct proxyd *d)
 	    self->has_key ? key_text(self->inference_key) : json_null());
 }
 
+// How a source is doing for us.
+static void
+put_health(json_t *object, unsigned in_flight, const struct breaker *b)
+{
+	uint64_t now = clock_mono_ms();
+
+	set(object, "requests_now", json_integer(in_flight));
+	set(object, "failures", json_integer(b->failures));
+	set(object, "set_aside_ms",
+	    b->is_open && b->until_ms > now
+		? json_integer((json_int_t)(b->until_ms - now))
+		: json_null());
+}
+
 static void
 put_backends(json_t *root, const struct proxyd *d)
 {
@@ -113,6 +127,7 @@ put_backends(json_t *root, const struct proxyd *d)
 		set(one, "models", names);
 		set(one, "error",
 		    b->is_up ? json_null() : json_string(b->error));
+		put_health(one, b->in_flight, &b->breaker);
 		(void)json_array_append_new(list, one);
 	}
 	set(root, "backends", list);
@@ -198,6 +213,8 @@ put_counters(json_t *root, const struct proxyd *d)
 		{ "aborted", c->aborted },
 		{ "connections", c->connections },
 		{ "tunnels_in", c->tunnels_in },
+		{ "queued", c->queued },
+		{ "queued_now", d->n_queued },
 		{ "connections_now", d->n_conns },
 		{ "tunnels_in_now", d->n_inbounds },
 		{ "requests_now", d->n_requests },
@@ -310,6 +327,7 @@ describe_peer(const struct peer *peer, uint64_t now)
 	set(json, "encryption", json_string(encryption[key]));
 	set(json, "owner", describe_owner(peer));
 	set(json, "attestation", attestation_of(peer, bytes, now));
+	put_health(json, peer->in_flight, &peer->breaker);
 	set(json, "dialect", json_string(dialects[peer->dialect]));
 	set(json, "version", text_or_null(peer->version));
 	set(json, "last_seen_unix_ms",

@@ -40,3 +40,7 @@ FUZZ_TARGETS += tests/fuzz/responses_fuzz
 tests_fuzz_responses_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS) \
 	$(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/responses
+
+FUZZ_TARGETS += tests/fuzz/json_hints_fuzz
+tests_fuzz_json_hints_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/json_hints

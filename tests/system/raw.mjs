@@ -2,11 +2,13 @@
 import net from 'node:net'
 
 const LIST = '{"object":"list","data":[{"id":"echo","object":"model"}]}'
+// The same, with the size of its context.
+export const listWith = n => LIST.replace('"model"', `"model","max_model_len":${n}`)
 export const whole = (body, head = 'HTTP/1.1 200 OK') => `${head}\r\n` +
   `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
 // answer(socket, nth request of the connection, its text) writes.
-export async function startRaw (scope) {
+export async function startRaw (scope, more = {}) {
   const server = net.createServer(socket => {
     let text = ''
     let nth = 0
@@ -23,7 +25,7 @@ export async function startRaw (scope) {
         text = text.slice(at + 4 + length)
         nth++
         if (isGet) {
-          socket.write(whole(LIST))
+          socket.write(whole(backend.list))
         } else {
           backend.posts++
           backend.answer(socket, nth, request)
@@ -31,7 +33,7 @@ export async function startRaw (scope) {
       }
     })
   })
-  const backend = { posts: 0, answer: s => s.end(whole('{}')) }
+  const backend = { posts: 0, list: LIST, answer: s => s.end(whole('{}')), ...more }
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
   scope.after(() => server.close())
   backend.url = `http://127.0.0.1:${server.address().port}`

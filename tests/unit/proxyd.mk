@@ -43,7 +43,7 @@ tests_unit_sealed_request_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_sealed_request_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 
 # The daemon's own parts.
-PROXYD_TESTS = tests/unit/proxyd_access_test tests/unit/proxyd_peers_test tests/unit/proxyd_route_test \
+PROXYD_TESTS = tests/unit/proxyd_choice_test tests/unit/proxyd_access_test tests/unit/proxyd_peers_test tests/unit/proxyd_route_test \
 	tests/unit/proxyd_rules_test
 check_PROGRAMS += $(PROXYD_TESTS)
 TESTS += $(PROXYD_TESTS)
@@ -53,6 +53,9 @@ PROXYD_TEST_LIBS = $(PROXYD_LIBS) $(CMOCKA_LIBS)
 tests_unit_proxyd_access_test_SOURCES = tests/unit/proxyd_access_test.c
 tests_unit_proxyd_access_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
 tests_unit_proxyd_access_test_LDADD = $(PROXYD_TEST_LIBS)
+tests_unit_proxyd_choice_test_SOURCES = tests/unit/proxyd_choice_test.c
+tests_unit_proxyd_choice_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
+tests_unit_proxyd_choice_test_LDADD = $(PROXYD_TEST_LIBS)
 tests_unit_proxyd_peers_test_SOURCES = tests/unit/proxyd_peers_test.c
 tests_unit_proxyd_peers_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
 tests_unit_proxyd_peers_test_LDADD = $(PROXYD_TEST_LIBS)
