@@ -43,6 +43,10 @@ ask_find_management(const char *management, const char *config,
 
 	if (text == NULL || config != NULL)
 		r = run_options_load(&run, config, error, error_len);
+	// Under systemd the file is not for everybody, what it says is; a
+	// failure to connect names the option for it.
+	if (r == -EACCES && config == NULL)
+		r = 0;
 	if (text == NULL)
 		text = run.management;
 	if (text == NULL)
@@ -63,7 +67,8 @@ explain_failure(const char *address, int r)
 	if (r == -ECONNREFUSED)
 		(void)fprintf(stderr,
 		    "The node is not running, or its management port is "
-		    "another (--management).\nStart it with: meshllm run\n");
+		    "another (--management).\nStart it with: meshllm run, or "
+		    "systemctl start meshllm.target\n");
 }
 
 // What an error of the node says, if it says something.

@@ -338,6 +338,10 @@ run(const char *dir, const struct trust_command *command, char *const argv[],
 	int r;
 
 	f.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f.dir_fd == -1 && errno == EACCES)
+		return complain(dir,
+		    "Permission denied: of a node that systemd or root runs, "
+		    "root decides whom to trust");
 	if (f.dir_fd == -1)
 		return complain(dir, strerrordesc_np(errno));
 	r = load(&f, TRUST_FILE, &f.decided);
