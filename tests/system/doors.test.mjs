@@ -7,7 +7,7 @@ import { assertBroken, chat, errorOf, said } from './http.mjs'
 import {
   getJson, sleep, startBackend, startNode, suiteScope, waitFor
 } from './lib.mjs'
-import { missing, SERVICES, startMachine } from './machine.mjs'
+import { builtDir, missing, SERVICES, startMachine } from './machine.mjs'
 
 const reason = missing()
 const WORDS = Array.from({ length: 40 }, (_, i) => `word${i}`).join(' ')
@@ -230,6 +230,189 @@ describe('a node that systemd runs', { skip: reason }, () => {
     }
     await sleep(1000)
     await machine.whole()
+    await assertServes()
+  })
+
+  // ---- other users of the machine
+
+  const DOORS = { 'cryptod-proxyd': 'meshllm-proxy',
+    'cryptod-gossipd': 'meshllm-gossip',
+    'cryptod-gossipd-tls': 'meshllm-gossip',
+    'cryptod-signer': 'meshllm-attest',
+    'signer-gossipd': 'meshllm-gossip',
+    'verifier-proxyd': 'meshllm-proxy',
+    'gossipd-proxyd': 'meshllm-proxy' }
+  const USERS = ['mallory', 'meshllm-crypto', 'meshllm-attest',
+    'meshllm-gossip', 'meshllm-proxy']
+  const as = (user, ...command) =>
+    machine.run('runuser', '-u', user, '--', ...command)
+  const KNOCK = `socket(S, AF_UNIX, SOCK_SEQPACKET, 0) or die;
+    connect(S, pack_sockaddr_un($ARGV[0])) or do { print "no: $!"; exit };
+    $SIG{ALRM} = sub { print "silent"; exit }; alarm 5;
+    my $n = sysread(S, my $bytes, 64); print defined $n ? $n : "read: $!"`
+  const knock = (user, door) => as(user, 'perl', '-MSocket', '-e', KNOCK,
+    `/run/meshllm/${door}`).stdout
+  const pids = () => machine.must('pgrep', '-f', '^/.*meshllm-').trim()
+    .split('\n')
+
+  test('opens a door to its one user only', async () => {
+    machine.run('useradd', '-M', 'mallory')
+    assert.equal(as('mallory', 'id', '-un').stdout.trim(), 'mallory')
+    for (const [door, user] of Object.entries(DOORS)) {
+      for (const other of USERS.filter(u => u !== user)) {
+        assert.equal(knock(other, door), 'no: Permission denied',
+          `${other} at ${door}`)
+      }
+      // Root goes through any file mode, and is turned away by the porter.
+      assert.equal(knock('root', door), '0', `root at ${door}`)
+    }
+    assert.match(machine.journal(), /door-refused door=\S+ user=0/)
+    await machine.whole()
+  })
+
+  test('gives a user who may come a channel, and its old one comes back',
+    async () => {
+      for (const [door, user] of Object.entries(DOORS)) {
+        assert.equal(knock(user, door), '8', `${user} at ${door}`)
+        await machine.whole()
+      }
+      await assertServes()
+    })
+
+  test('shows other users no file', () => {
+    const token = /^join = (.*)$/m.exec(machine.config)[1]
+    const config = machine.inside(machine.configFile)
+    assert.ok(machine.must('cat', config).includes(token))
+    assert.match(as('mallory', 'cat', config).stderr, /Permission denied/)
+    for (const folder of ['cryptod', 'attestd', 'gossipd']) {
+      const owner = machine.must('stat', '-c', '%U %a',
+        `/var/lib/meshllm/${folder}`).trim()
+      assert.match(owner, /^meshllm-\w+ 700$/)
+      for (const user of USERS.filter(u => u !== owner.split(' ')[0])) {
+        assert.match(as(user, 'ls', `/var/lib/meshllm/${folder}`).stderr,
+          /Permission denied/, `${user} in ${folder}`)
+      }
+    }
+    for (const user of USERS) {
+      assert.equal(as(user, 'find', '/run/meshllm', '/var/lib/meshllm',
+        '-maxdepth', '1', '-writable').stdout.split('\n')
+        .filter(f => f !== '' && DOORS[f.split('/')[3]] !== user &&
+          !f.startsWith('/var/lib/meshllm/')).join(' '), '', user)
+    }
+    assert.doesNotMatch(as('mallory', 'journalctl', '--no-pager').stdout,
+      /meshllm/)
+    assert.match(machine.must('journalctl', '--no-pager'), /meshllm/)
+  })
+
+  test('shows other users no memory, descriptor or secret argument', () => {
+    const token = /^join = (.*)$/m.exec(machine.config)[1]
+    const TRY = `my $pid = $ARGV[0]; my $buf = "x" x 8;
+      my $iov = pack("QQ", unpack("Q", pack("p", $buf)), 8);
+      my $there = pack("QQ", 4096, 8);
+      sub try { my ($name, @args) = @_;
+        my $r = syscall($args[0], @args[1 .. $#args]);
+        print "$name ", $r == -1 ? ($!{EPERM} || $!{ESRCH} ? "no" : "$!") : "YES", "\n" }
+      use Errno;
+      try("attach", 101, 16, $pid + 0, 0, 0);
+      try("seize", 101, 16902, $pid + 0, 0, 0);
+      try("read", 310, $pid + 0, $iov, 1, $there, 1, 0);
+      try("write", 311, $pid + 0, $iov, 1, $there, 1, 0);
+      try("signal", 62, $pid + 0, 9);
+      my $fd = syscall(434, $pid + 0, 0);
+      try("descriptor", 438, $fd, 2, 0);`
+    assert.ok(pids().length >= 13, `${pids()}`)
+    // Of his own processes he gets what he asks for.
+    machine.must('systemd-run', '-q', '--uid=mallory', '--unit=hers', 'sleep',
+      '600')
+    const own = machine.must('systemctl', 'show', '-P', 'MainPID', 'hers')
+      .trim()
+    assert.match(as('mallory', 'perl', '-e', TRY, own).stdout,
+      /attach YES\n[^]*descriptor YES/)
+    for (const pid of pids()) {
+      for (const file of ['environ', 'maps', 'mem', 'auxv', 'stack']) {
+        assert.match(as('mallory', 'head', '-c', '1', `/proc/${pid}/${file}`)
+          .stderr, /Permission denied|not permitted/, `${pid} ${file}`)
+      }
+      assert.match(as('mallory', 'ls', `/proc/${pid}/fd`).stderr,
+        /Permission denied/)
+      assert.equal(as('mallory', 'readlink', `/proc/${pid}/root`).stdout, '')
+      assert.ok(!machine.must('cat', `/proc/${pid}/cmdline`).includes(token))
+      assert.equal(as('mallory', 'perl', '-e', TRY, pid).stdout, ['attach',
+        'seize', 'read', 'write', 'signal', 'descriptor']
+        .map(n => `${n} no\n`).join(''), `process ${pid}`)
+    }
+  })
+
+  test('lets other users manage nothing', async () => {
+    for (const user of USERS) {
+      for (const verb of ['stop', 'restart', 'kill', 'reload-or-restart']) {
+        const done = as(user, 'systemctl', '--no-ask-password', verb,
+          'meshllm-cryptod.service')
+        assert.notEqual(done.status, 0, `${user}: ${verb}`)
+        assert.match(done.stderr, /denied|authentication required/i)
+      }
+    }
+    const node = 'ab'.repeat(32)
+    const meshllm = `${builtDir('bindir')}/meshllm`
+    const trust = ['trust', '--state-dir=/var/lib/meshllm', 'pin', node, node]
+    const done = as('mallory', meshllm, ...trust)
+    assert.notEqual(done.status, 0)
+    assert.match(done.stderr,
+      /\/var\/lib\/meshllm\/attestd: Permission denied: .*root decides/)
+    // What everybody may see needs no configuration.
+    const seen = as('mallory', meshllm, 'status',
+      `--management=127.0.0.1:${new URL(near.managementUrl).port}`)
+    assert.equal(seen.status, 0, seen.stderr)
+    const unseen = as('mallory', meshllm, 'status')
+    assert.match(unseen.stderr, /--management/)
+    assert.match(unseen.stderr, /systemctl start meshllm.target/)
+    // Root may, and the verifier reads it.
+    machine.must(meshllm, ...trust)
+    await waitFor('trust-read', () => /trust-read/.test(machine.journal()))
+    assert.match(machine.must(meshllm, ...trust.slice(0, 2), 'list'),
+      new RegExp(node))
+    await machine.whole()
+    await assertServes()
+  })
+
+  test('takes its identity from a credential', async () => {
+    const { id } = await near.status()
+    const key = '/var/lib/meshllm/cryptod/identity'
+    const sealed = '/etc/identity.cred'
+    const dropIn = '/etc/systemd/system/meshllm-cryptod.service.d'
+    machine.systemctl('stop', 'meshllm.target')
+    machine.must('systemd-creds', 'encrypt', '--with-key=host',
+      '--name=identity', key, sealed)
+    machine.must('mkdir', '-p', dropIn)
+    machine.must('sh', '-c', `printf '[Service]\\nLoadCredentialEncrypted=` +
+      `identity:${sealed}\\n' >${dropIn}/identity.conf`)
+    machine.must('mv', key, '/root/identity')
+    machine.systemctl('daemon-reload')
+    machine.systemctl('start', 'meshllm.target')
+    await machine.whole()
+    assert.equal((await near.status()).id, id)
+    assert.match(machine.journal(), /cryptod\S* .*serving .*credential=yes/)
+    assert.notEqual(machine.run('test', '-e', key).status, 0)
+    assert.match(as('mallory', 'ls', '-R', '/run/credentials').stderr,
+      /Permission denied/)
+
+    // One that is damaged is named.
+    machine.systemctl('stop', 'meshllm.target')
+    machine.must('sh', '-c', `head -c 63 /root/identity | systemd-creds ` +
+      `encrypt --with-key=host --name=identity - ${sealed}`)
+    machine.run('systemctl', 'start', 'meshllm-cryptod.service')
+    await waitFor('the reason', () =>
+      /cannot-start reason="\/run\/credentials\/meshllm-cryptod.service\/identity: is damaged/
+        .test(machine.journal()))
+    machine.run('systemctl', 'stop', 'meshllm.target')
+
+    machine.must('rm', '-r', dropIn)
+    machine.must('mv', '/root/identity', key)
+    machine.systemctl('daemon-reload')
+    machine.run('systemctl', 'reset-failed')
+    machine.systemctl('start', 'meshllm.target')
+    await machine.whole()
+    assert.equal((await near.status()).id, id)
     await assertServes()
   })
 

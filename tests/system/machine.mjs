@@ -10,7 +10,7 @@ import path from 'node:path'
 import { buildDir, sleep, waitFor } from './lib.mjs'
 
 const BASE = process.env.MACHINE_ROOT ?? '/var/tmp/meshllm-bookworm'
-const PACKAGES = 'systemd,systemd-sysv,dbus,procps'
+const PACKAGES = 'systemd,systemd-sysv,dbus,procps,passwd'
 
 function must (file, args, options = {}) {
   const done = spawnSync(file, args, { encoding: 'utf8', ...options })
@@ -86,9 +86,13 @@ export class Machine {
   }
 
   configure (text) {
+    this.config = text
     mkdirSync(path.dirname(this.configFile), { recursive: true })
     writeFileSync(this.configFile, text)
   }
+
+  // The path of a file of it as it is inside.
+  inside (file) { return file.slice(this.root.length) }
 
   async boot () {
     const console = path.join(this.root, 'console')
@@ -155,7 +159,7 @@ export class Machine {
 
   journal (since) {
     return this.run('journalctl', '--no-pager', '-o', 'short-precise', '-n',
-      '150', '-u', 'meshllm*', ...(since ? ['--since', since] : [])).stdout
+      '400', '-u', 'meshllm*', ...(since ? ['--since', since] : [])).stdout
   }
 
   async stop () {
