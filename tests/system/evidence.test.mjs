@@ -8,8 +8,8 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { judgeEvidence } from '../foreign/lib/identity.mjs'
 import { meet, startForeign } from './foreign.mjs'
-import { runCommand, startBackend, startNode, waitFor } from './lib.mjs'
-import { haveSwtpm, startSwtpm } from './swtpm.mjs'
+import { chat, runCommand, startBackend, startNode, waitFor } from './lib.mjs'
+import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
 // Within a second, as promised; waits longer, for a machine that is busy.
 const waitLevel = async (node, id, level, reason = /./) =>
@@ -194,3 +194,68 @@ describe('evidence of the existing network', { concurrency: 2 }, () => {
   })
 })
 
+
+describe('evidence v2', { skip: haveSwtpm ? false : 'swtpm is absent' }, () => {
+  test('of a TPM, as the operator sees it', async t => {
+    const ca = new Authority(t)
+    const tpm = await startSwtpm(t, ca)
+    const backend = await startBackend(t)
+    const host = await startNode(t, { backend: backend.url,
+      attester: tpm.attester, args: [`--ek-chain=${ca.chain}`] })
+    const client = await startNode(t,
+      { join: await host.token(), requireAttestedHosts: true, keep: true })
+    await client.waitModel('echo')
+    trust(client, 'add-root', ca.root, 'test authority')
+    const ask = async () => (await chat(client,
+      { messages: [{ role: 'user', content: 'hello' }] })).status
+    assert.equal(await ask(), 200)
+
+    const file = path.join(client.home, 'saved')
+    let done = verify(client, '--explain', '--level=hardware',
+      `--save=${file}`, host.ready.id)
+    assert.equal(done.status, 0, done.stdout + done.stderr)
+    for (const line of [/format +ok +evidence v2 of a TPM 2\.0/,
+      new RegExp(`node +ok +${host.ready.id}`),
+      /freshness and binding +ok/, /PCR values +ok/,
+      /certificate chain +ok +up to test authority/,
+      /credential activation +ok/, /^level: hardware$/m,
+      /operator can still read prompts/]) assert.match(done.stdout, line)
+    assert.doesNotMatch(done.stdout, /FAILED/)
+
+    // A file shows all but what only the TPM can show.
+    done = verify(client, '--explain', file)
+    assert.equal(done.status, 0, done.stdout)
+    assert.match(done.stdout, /credential activation +- .*says: shown/)
+    assert.match(done.stdout, /^level: tofu$/m)
+    assert.equal(verify(client, '--level=hardware', file).status, 1)
+    assert.equal(
+      verify(client, '--level=hardware', '--saved-here', file).status, 0)
+    assert.equal(verify(client, '--level=hardware', '--saved-here',
+      '--at=2030-01-01T00:00:00Z', file).status, 1)
+    const bytes = readFileSync(file)
+    for (let at = 200; at < bytes.length; at += 400) {
+      const changed = Buffer.from(bytes)
+      changed[at] ^= 1
+      writeFileSync(file, changed)
+      assert.notEqual(verify(client, '--level=hardware', '--saved-here', file)
+        .status, 0, `byte ${at}`)
+    }
+
+    // What the operator decides counts for the next request.
+    const key = /attestation key +ok +([0-9a-f]{64})/.exec(done.stdout)[1]
+    trust(client, 'revoke', key)
+    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    trust(client, 'restore', key)
+    await waitFor('an answer', async () => await ask() === 200)
+    trust(client, 'pin', host.ready.id, 'ab'.repeat(32))
+    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    trust(client, 'pin', host.ready.id, key)
+    await waitFor('an answer', async () => await ask() === 200)
+    trust(client, 'add-image', 'cd'.repeat(32))
+    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    assert.match(verify(client, host.ready.id).stdout, /^why: unblessed/m)
+    trust(client, 'remove-image', 'cd'.repeat(32))
+    await waitFor('an answer', async () => await ask() === 200)
+    await client.stop()
+  })
+})
