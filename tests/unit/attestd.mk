@@ -57,6 +57,16 @@ tests_unit_trust_test_SOURCES = tests/unit/trust_test.c
 tests_unit_trust_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_trust_test_LDADD = $(EVIDENCE_TEST_LIBS)
 
+check_PROGRAMS += tests/unit/session_test
+TESTS += tests/unit/session_test
+tests_unit_session_test_SOURCES = tests/unit/session_test.c \
+	tests/unit/swtpm.c tests/unit/swtpm.h \
+	tests/unit/tpm_host.c tests/unit/tpm_host.h
+tests_unit_session_test_CFLAGS = $(ATTESTD_CFLAGS) $(TSS2_CFLAGS) \
+	$(CMOCKA_CFLAGS)
+tests_unit_session_test_LDADD = $(ATTESTD_LIBS) attestd/libattestd_client.a \
+	$(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/attestd_rules_test
 TESTS += tests/unit/attestd_rules_test
 tests_unit_attestd_rules_test_SOURCES = tests/unit/attestd_rules_test.c
