@@ -19,7 +19,8 @@ dist_systemdsystemunit_DATA = systemd/meshllm.target \
 nodist_systemdsystemunit_DATA = $(UNITS_MADE)
 nodist_catalog_DATA = systemd/meshllm.catalog
 EXTRA_DIST += $(UNITS_MADE:=.in) systemd/sysusers.conf \
-	systemd/tmpfiles.conf.in systemd/catalog.in systemd/make-catalog
+	systemd/tmpfiles.conf.in systemd/catalog.in systemd/make-catalog \
+	systemd/meshllm.conf
 CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf systemd/meshllm.catalog
 
 # In brackets, or configure would fill them in here.
@@ -38,13 +39,21 @@ systemd/meshllm.catalog: systemd/catalog.in systemd/make-catalog
 	>$@.tmp && mv $@.tmp $@
 all-local: $(UNITS_MADE) systemd/tmpfiles.conf
 
-# Both are called after the package where they are installed.
+# Two are called after the package where they are installed; the configuration
+# of a node that is there already is its operator's.
 install-data-local: systemd/tmpfiles.conf
+	$(MKDIR_P) $(DESTDIR)$(sysconfdir)/meshllm
+	test -e $(DESTDIR)$(sysconfdir)/meshllm/meshllm.conf || \
+	$(INSTALL_DATA) $(srcdir)/systemd/meshllm.conf \
+	$(DESTDIR)$(sysconfdir)/meshllm/meshllm.conf
 	$(MKDIR_P) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
 	$(INSTALL_DATA) $(srcdir)/systemd/sysusers.conf \
 	$(DESTDIR)$(sysusersdir)/meshllm.conf
 	$(INSTALL_DATA) systemd/tmpfiles.conf \
 	$(DESTDIR)$(tmpfilesdir)/meshllm.conf
 uninstall-local:
+	cmp -s $(srcdir)/systemd/meshllm.conf \
+	$(DESTDIR)$(sysconfdir)/meshllm/meshllm.conf && \
+	rm $(DESTDIR)$(sysconfdir)/meshllm/meshllm.conf || true
 	rm -f $(DESTDIR)$(sysusersdir)/meshllm.conf \
 	$(DESTDIR)$(tmpfilesdir)/meshllm.conf
