@@ -3,9 +3,12 @@
 #include "tests/takeover/attack.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "attestd/evidence.h"
 #include "common/build_id.h"
@@ -37,6 +40,24 @@ const struct attack_rules attack_verifier_proxyd = {
 	    IPC__TYPE__IPC_SESSION_REPLY, IPC__TYPE__IPC_VERDICTS_VOID },
 	{ IPC__TYPE__IPC_VERDICT_REQUEST, IPC__TYPE__IPC_EVIDENCE_COPY_REQUEST,
 	    IPC__TYPE__IPC_SESSION_REQUEST },
+};
+
+const struct attack_rules attack_gossipd_proxyd = {
+	{ IPC__TYPE__IPC_TUNNEL_REPLY, IPC__TYPE__IPC_EVIDENCE_STREAM_REPLY,
+	    IPC__TYPE__IPC_MESH_INFO, IPC__TYPE__IPC_PEER_UPDATE,
+	    IPC__TYPE__IPC_PEER_MODELS, IPC__TYPE__IPC_PEER_GONE,
+	    IPC__TYPE__IPC_TUNNEL_INBOUND },
+	{ IPC__TYPE__IPC_TUNNEL_REQUEST,
+	    IPC__TYPE__IPC_EVIDENCE_STREAM_REQUEST, IPC__TYPE__IPC_SELF_UPDATE,
+	    IPC__TYPE__IPC_SELF_MODELS },
+};
+const struct attack_rules attack_proxyd_gossipd = {
+	{ IPC__TYPE__IPC_TUNNEL_REQUEST,
+	    IPC__TYPE__IPC_EVIDENCE_STREAM_REQUEST, IPC__TYPE__IPC_SELF_UPDATE,
+	    IPC__TYPE__IPC_SELF_MODELS },
+	{ IPC__TYPE__IPC_MESH_INFO, IPC__TYPE__IPC_PEER_UPDATE,
+	    IPC__TYPE__IPC_PEER_MODELS, IPC__TYPE__IPC_PEER_GONE,
+	    IPC__TYPE__IPC_TUNNEL_INBOUND },
 };
 
 static const struct {
@@ -96,6 +117,20 @@ attack_dice(uint32_t n)
 	random_state =
 	    random_state * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(random_state >> 33) % n;
+}
+
+void
+attack_say(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (n > 0 && (size_t)n < sizeof(line))
+		(void)!write(STDERR_FILENO, line, (size_t)n);
 }
 
 // ---- raw frames
@@ -311,6 +346,40 @@ attack_almost_a_handshake(struct raw *f)
 	default: // the zero before the hash
 		f->body[3 + 97] = 1;
 	}
+}
+
+// RFC 8446, section 4.4.3, as identity_sign_handshake() reads it.
+static bool
+is_handshake(const uint8_t *at, size_t len)
+{
+	static const char *const contexts[] = {
+		"TLS 1.3, client CertificateVerify",
+		"TLS 1.3, server CertificateVerify"
+	};
+
+	if (len != 130 && len != ATTACK_HANDSHAKE_LEN)
+		return false;
+	for (size_t i = 0; i < 64; i++)
+		if (at[i] != ' ')
+			return false;
+	// With the zero behind it.
+	return memcmp(at + 64, contexts[0], 34) == 0 ||
+	    memcmp(at + 64, contexts[1], 34) == 0;
+}
+
+bool
+attack_is_handshake(const struct raw *f)
+{
+	Ipc__SignRequest *request;
+	bool is = false;
+
+	if (f->header.type != IPC__TYPE__IPC_SIGN_REQUEST)
+		return false;
+	request = ipc__sign_request__unpack(NULL, f->len, f->body);
+	if (request != NULL)
+		is = is_handshake(request->content.data, request->content.len);
+	ipc__sign_request__free_unpacked(request, NULL);
+	return is;
 }
 
 uint16_t

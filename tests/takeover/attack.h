@@ -15,7 +15,7 @@
 enum {
 	ATTACK_TYPES_END = 96, // beyond the last type
 	ATTACK_HANDSHAKE_LEN = 146,
-	ATTACK_ASK_MAX = 6,
+	ATTACK_ASK_MAX = 8,
 };
 
 struct raw {
@@ -24,7 +24,7 @@ struct raw {
 	size_t len;
 };
 
-// One channel of the attacked role, and what the rules of the other end say.
+// One channel between an attacked daemon and the one that attacks it.
 struct attack_rules {
 	// What may come back on it, besides the greeting and KEY_CHANGED.
 	uint16_t answers[ATTACK_ASK_MAX];
@@ -32,11 +32,15 @@ struct attack_rules {
 	uint16_t may_ask[ATTACK_ASK_MAX];
 };
 
+// By name: who is attacked, who attacks.
 extern const struct attack_rules attack_cryptod_proxyd, attack_cryptod_gossipd,
-    attack_cryptod_tls, attack_signer_gossipd, attack_verifier_proxyd;
+    attack_cryptod_tls, attack_signer_gossipd, attack_verifier_proxyd,
+    attack_gossipd_proxyd, attack_proxyd_gossipd;
 
 void attack_seed(uint64_t);
 uint32_t attack_dice(uint32_t n);
+// A line to standard error by one write(2), as a sandbox allows it.
+__attribute__((format(printf, 1, 2))) void attack_say(const char *format, ...);
 
 // fds: 0 to n_fds descriptors go along.  0 or -errno; never waits.
 int attack_send(int fd, const struct raw *, const int *fds, size_t n_fds);
@@ -58,6 +62,8 @@ void attack_next(const struct attack_rules *, struct raw *);
 uint16_t attack_may_ask(const struct attack_rules *, size_t turn);
 // Must a descriptor go along?
 bool attack_wants_fd(uint16_t type);
+// What cryptod may sign: a SignRequest with a whole handshake in it.
+bool attack_is_handshake(const struct raw *);
 bool attack_is_answer(const struct attack_rules *, uint16_t type);
 
 #endif

@@ -53,6 +53,24 @@ tests_takeover_keepers_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
 	$(SSL_CFLAGS) -DBUILD_DIR='"$(abs_top_builddir)"'
 tests_takeover_keepers_test_LDADD = tests/sandbox/libdaemon.a \
 	$(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# Daemons that were taken over, for tests/system/takeover.test.mjs; the suite
+# finds them by the names of the real ones.
+HOSTILE_SOURCES = tests/takeover/hostile.c tests/takeover/hostile.h \
+	tests/takeover/attack.c tests/takeover/attack.h \
+	tests/takeover/liar.c tests/takeover/liar.h
+HOSTILE_CPPFLAGS = -include $(top_srcdir)/tests/takeover/hostile.h
+check_PROGRAMS += tests/takeover/hostile-gossipd
+tests_takeover_hostile_gossipd_SOURCES = gossipd/main.c $(HOSTILE_SOURCES)
+tests_takeover_hostile_gossipd_CPPFLAGS = $(AM_CPPFLAGS) $(HOSTILE_CPPFLAGS) \
+	-DHOSTILE_GOSSIPD
+tests_takeover_hostile_gossipd_CFLAGS = $(GOSSIPD_CFLAGS) $(SSL_CFLAGS)
+tests_takeover_hostile_gossipd_LDADD = $(GOSSIPD_LIBS)
+check_PROGRAMS += tests/takeover/hostile-proxyd
+tests_takeover_hostile_proxyd_SOURCES = proxyd/main.c $(HOSTILE_SOURCES)
+tests_takeover_hostile_proxyd_CPPFLAGS = $(AM_CPPFLAGS) $(HOSTILE_CPPFLAGS)
+tests_takeover_hostile_proxyd_CFLAGS = $(AM_CFLAGS) $(PROXYD_CFLAGS) $(SSL_CFLAGS)
+tests_takeover_hostile_proxyd_LDADD = $(meshllm_proxyd_LDADD)
 endif
 EXTRA_DIST += tests/sandbox/guard.pfc tests/sandbox/porter.pfc tests/sandbox/gossipd.pfc \
 	tests/sandbox/proxyd.pfc
