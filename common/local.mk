@@ -25,6 +25,7 @@ common_libcommon_a_SOURCES = \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
+	common/words.c common/words.h \
 	common/service.c common/service.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h common/log_ids.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \

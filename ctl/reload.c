@@ -7,6 +7,7 @@
 #include "common/api_keys.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/words.h"
 #include "ctl/suite.h"
 #include "proxyd/client.h"
 
@@ -18,21 +19,40 @@ refuse(const char *what, const char *why)
 }
 
 static int
-send_file(struct ipc_peer *proxyd, const char *path)
+send_file(struct ipc_peer *proxyd, const char *path, enum file_kind kind)
 {
 	char *bytes;
 	size_t len;
 	int r;
 
-	r = file_read(path, FILE_TRUSTED, API_KEYS_FILE_MAX, &bytes, &len);
+	r = file_read(path, kind, API_KEYS_FILE_MAX, &bytes, &len);
 	if (r == -EPERM)
-		return refuse(path, "others than its owner can write it");
+		return refuse(path,
+		    kind == FILE_SECRET
+			? "others than its owner and group can read it"
+			: "others than its owner can write it");
 	if (r < 0)
 		return refuse(path, strerrordesc_np(-r));
 	r = proxyd_reload_file_send(proxyd, path, bytes, len);
 	sodium_memzero(bytes, len);
 	free(bytes);
 	return r < 0 ? refuse(path, strerrordesc_np(-r)) : 0;
+}
+
+// The file with the key of a backend, if it has one.
+static int
+send_backend_key(struct ipc_peer *proxyd, const char *backend)
+{
+	struct words words;
+	const char *path;
+	int r;
+
+	if ((r = words_parse(backend, &words)) < 0)
+		return refuse(backend, strerrordesc_np(-r));
+	path = words_find(&words, "key-file");
+	r = path == NULL ? 0 : send_file(proxyd, path, FILE_SECRET);
+	words_done(&words);
+	return r;
 }
 
 static int
@@ -48,7 +68,9 @@ send_options(struct suite *s, const struct run_options *o)
 	if (r < 0)
 		return refuse("options", strerrordesc_np(-r));
 	if (o->api_keys != NULL)
-		r = send_file(proxyd, o->api_keys);
+		r = send_file(proxyd, o->api_keys, FILE_TRUSTED);
+	for (size_t i = 0; i < o->backend.n && r == 0; i++)
+		r = send_backend_key(proxyd, o->backend.values[i]);
 	if (r == 0) {
 		r = proxyd_reload_send(proxyd, arguments.argv, arguments.n);
 		if (r < 0)

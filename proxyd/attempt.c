@@ -200,6 +200,8 @@ attempt_head(
 	const struct request *req = a->req;
 	enum endpoint endpoint =
 	    a->is_translated ? ENDPOINT_CHAT : req->endpoint;
+	const char *key =
+	    a->to.source == SOURCE_LOCAL ? a->to.backend->key : NULL;
 	int n;
 
 	n = snprintf((char *)a->head, sizeof(a->head),
@@ -209,8 +211,10 @@ attempt_head(
 	    "Content-Length: %zu\r\n"
 	    "Accept: */*\r\n"
 	    "X-Request-Id: %s\r\n"
-	    "%s\r\n",
+	    "%s%s%s%s\r\n",
 	    prefix, endpoint_path(endpoint), host, attempt_body(a).len, req->id,
+	    key == NULL ? "" : "Authorization: Bearer ", key == NULL ? "" : key,
+	    key == NULL ? "" : "\r\n",
 	    keep_alive ? "" : "Connection: close\r\n");
 	if (n < 0 || (size_t)n >= sizeof(a->head))
 		return -EMSGSIZE;

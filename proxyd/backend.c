@@ -4,9 +4,11 @@
 #include "proxyd/backend.h"
 
 #include <netinet/tcp.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "common/log.h"
 #include "proxyd/proxyd.h"
 
@@ -123,26 +125,82 @@ backend_conn_get(struct backend *backend, bool must_be_new,
 
 // ---- the table
 
+static void
+drop_key(struct backend *backend)
+{
+	if (backend->key != NULL)
+		sodium_memzero(backend->key, BACKEND_KEY_MAX + 1);
+	free(backend->key);
+	backend->key = NULL;
+}
+
+int
+backend_set_key(struct backend *backend, const char *bytes, size_t n)
+{
+	char *key = NULL;
+
+	if (n > 0) {
+		key = calloc(1, BACKEND_KEY_MAX + 1);
+		if (key == NULL)
+			return -ENOMEM;
+		if (backend_key_parse(bytes, n, key) < 0) {
+			free(key);
+			return -EINVAL;
+		}
+	}
+	drop_key(backend);
+	backend->key = key;
+	return 0;
+}
+
+static int
+load_key(struct backend *backend, char error[static CONFIG_ERROR_MAX])
+{
+	const char *path = backend->spec.key_file, *why;
+	char *bytes = NULL;
+	size_t n = 0;
+	int r;
+
+	r = file_read(path, FILE_SECRET, BACKEND_KEY_FILE_MAX, &bytes, &n);
+	why = r == -EPERM ? "others than its owner and group can read it"
+	    : r < 0	  ? strerror(-r)
+			  : "is not one key";
+	if (r == 0)
+		r = n == 0 ? -EINVAL : backend_set_key(backend, bytes, n);
+	if (bytes != NULL)
+		sodium_memzero(bytes, n);
+	free(bytes);
+	if (r < 0)
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--backend %.128s: key-file %.200s: %s", backend->text,
+		    path, why);
+	return r;
+}
+
 static int
 backend_init(struct backend *backend, struct proxyd *d, const char *text,
     char error[static CONFIG_ERROR_MAX])
 {
 	static const struct timeval idle = { BACKEND_IDLE_S, 0 };
 
+	const char *wrong = backend_spec_check(text);
+
 	backend->d = d;
-	backend->text = text;
 	TAILQ_INIT(&backend->idle);
 	(void)snprintf(backend->error, sizeof(backend->error), "not asked yet");
-	if (backend_url_parse(text, &backend->url) < 0) {
-		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--backend %.200s: not http://ADDR:PORT[/prefix] with a "
-		    "numeric address or localhost, nor unix:/path",
-		    text);
+	if (wrong != NULL || backend_spec_parse(text, &backend->spec) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX, "--backend %.200s: %s",
+		    text, wrong);
 		return -EINVAL;
 	}
+	backend->text = backend->spec.text;
+	backend->url = backend->spec.url;
+	if (backend->spec.key_file[0] != '\0' && load_key(backend, error) < 0)
+		return -EINVAL;
 	backend->idle_timeout = event_base_init_common_timeout(d->base, &idle);
 	if (!backend->url.is_local)
-		LOG(LOG_WARNING, "backend-not-local", F("backend", text));
+		LOG(LOG_WARNING, "backend-not-local",
+		    F("backend", backend->text));
 	return 0;
 }
 
@@ -175,6 +233,7 @@ backends_done(struct backends *backends)
 		struct backend_conn *conn;
 
 		backend_probe_stop(backend);
+		drop_key(backend);
 		while ((conn = TAILQ_FIRST(&backend->idle)) != NULL)
 			backend_conn_drop(conn);
 		free(backend->models);

@@ -9,20 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/address.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
+#include "proxyd/backend_url.h"
 #include "proxyd/breaker.h"
 #include "proxyd/config.h"
 #include "proxyd/reap.h"
 #include "proxyd/stream.h"
 
 enum {
-	BACKEND_PREFIX_MAX = 128,
-	BACKEND_HOST_MAX = 128,
 	BACKEND_ERROR_MAX = 128,
 	BACKEND_MODELS_MAX = PEER_MODELS_MAX,
 	BACKEND_IDLE_MAX = 128, // kept-alive connections without work
@@ -35,23 +32,6 @@ enum {
 
 struct proxyd;
 struct probe;
-
-struct backend_url {
-	socklen_t len;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_un un;
-	};
-	char host[BACKEND_HOST_MAX];	 // value of Host
-	char prefix[BACKEND_PREFIX_MAX]; // before "/v1/..."
-	bool is_local;
-};
-
-// http://ADDR:PORT[/prefix], ADDR numeric or localhost, or unix:/path.  A
-// "/v1" at the end of the prefix is taken off.  -EINVAL.
-MUST_CHECK int backend_url_parse(const char *text, struct backend_url *ret);
 
 struct backend_model {
 	char name[MODEL_NAME_MAX + 1];
@@ -68,8 +48,10 @@ struct backend_conn {
 
 struct backend {
 	struct proxyd *d; // borrowed
-	const char *text; // as configured; borrowed
+	const char *text; // its URL: of spec
 	struct backend_url url;
+	struct backend_spec spec;
+	char *key; // owned, wiped; NULL: it wants none
 	bool is_up;
 	bool was_probed;	       // at least one probe has ended
 	char error[BACKEND_ERROR_MAX]; // why it is down
@@ -92,6 +74,8 @@ struct backends {
 
 MUST_CHECK int backends_init(struct proxyd *, const struct option_list *,
     char error[static CONFIG_ERROR_MAX]);
+// From now on it is asked with the key in these bytes of its file; n 0: none.
+MUST_CHECK int backend_set_key(struct backend *, const char *bytes, size_t n);
 void backends_start(struct backends *); // probing
 void backends_done(struct backends *);
 bool backend_has_model(const struct backend *, const char *model);

@@ -19,7 +19,8 @@ struct probe {
 	struct upstream up;
 	struct buf body;
 	int status;
-	char request[BACKEND_PREFIX_MAX + BACKEND_HOST_MAX + 128];
+	char request[BACKEND_PREFIX_MAX + BACKEND_HOST_MAX + BACKEND_KEY_MAX +
+	    128];
 	size_t request_len;
 	bool is_reused;
 };
@@ -129,7 +130,11 @@ backend_models_parse(const char *json, size_t len, struct backend_model **ret,
 static void
 probe_free(struct reap *reap)
 {
-	free((char *)reap - offsetof(struct probe, reap));
+	struct probe *p =
+	    (struct probe *)((char *)reap - offsetof(struct probe, reap));
+
+	sodium_memzero(p, sizeof(*p)); // it may have a key
+	free(p);
 }
 
 void
@@ -212,6 +217,8 @@ end_probe(struct probe *p, const char *why, bool is_slow)
 	struct backend_model *models = NULL;
 	size_t n = 0, refused = 0;
 
+	if (why == NULL && p->status == 401)
+		why = "GET /v1/models: it wants another key (401)";
 	if (why == NULL && p->status != 200)
 		why = "GET /v1/models: not 200";
 	if (why == NULL &&
@@ -336,8 +343,12 @@ start_probe(struct backend *backend)
 	upstream_init(&p->up);
 	buf_init(&p->body, BACKEND_PROBE_BYTES_MAX);
 	n = snprintf(p->request, sizeof(p->request),
-	    "GET %s/v1/models HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n\r\n",
-	    backend->url.prefix, backend->url.host);
+	    "GET %s/v1/models HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n"
+	    "%s%s%s\r\n",
+	    backend->url.prefix, backend->url.host,
+	    backend->key == NULL ? "" : "Authorization: Bearer ",
+	    backend->key == NULL ? "" : backend->key,
+	    backend->key == NULL ? "" : "\r\n");
 	p->request_len = (size_t)n; // fits: both parts are limited
 	if ((r = connect_probe(p, false)) < 0)
 		end_probe(p, strerror(-r), false);

@@ -1,10 +1,12 @@
 // Where a backend is: the only destinations proxyd ever connects to.  They
 // come from the configuration alone, are numeric, and never change.
-#include <arpa/inet.h>
+#include "proxyd/backend_url.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "proxyd/backend.h"
+#include "common/address.h"
+#include "common/words.h"
 
 static int
 parse_unix(const char *path, struct backend_url *ret)
@@ -94,4 +96,93 @@ backend_url_parse(const char *text, struct backend_url *ret)
 	    (slash != NULL && parse_prefix(slash, ret) < 0))
 		return -EINVAL;
 	return parse_authority(text, n, ret);
+}
+
+static const char *
+check_requests(const char *text, unsigned *ret)
+{
+	unsigned n = 0;
+
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c < '0' || *c > '9')
+			return "has requests= without a number";
+		n = n * 10 + (unsigned)(*c - '0');
+		if (n > BACKEND_REQUESTS_MAX)
+			return "has requests= over 4096";
+	}
+	*ret = n;
+	return n == 0 ? "has requests=0" : NULL;
+}
+
+static const char *
+read_words(const struct words *w, struct backend_spec *ret)
+{
+	static const char *const names[] = { "key-file", "requests", "prefix",
+		NULL };
+	const char *file = words_find(w, "key-file");
+	const char *requests = words_find(w, "requests");
+	const char *prefix = words_find(w, "prefix");
+
+	if (!words_are(w, names))
+		return "has a part that is not key-file=, requests= or prefix=";
+	if (strlen(w->first) >= sizeof(ret->text) ||
+	    backend_url_parse(w->first, &ret->url) < 0)
+		return "is not http://ADDR:PORT[/prefix] with a numeric "
+		       "address or localhost, nor unix:/path";
+	memcpy(ret->text, w->first, strlen(w->first) + 1);
+	if (prefix != NULL &&
+	    (ret->url.sa.sa_family != AF_UNIX || *prefix != '/' ||
+		parse_prefix(prefix, &ret->url) < 0))
+		return "has a prefix= that is no path, or is no unix:/path";
+	if (file != NULL &&
+	    (*file != '/' || strlen(file) >= sizeof(ret->key_file)))
+		return "has a key-file= that is no absolute path";
+	if (file != NULL)
+		memcpy(ret->key_file, file, strlen(file) + 1);
+	return requests == NULL ? NULL
+				: check_requests(requests, &ret->requests);
+}
+
+static const char *
+parse_spec(const char *text, struct backend_spec *ret)
+{
+	struct words w;
+	const char *wrong;
+
+	memset(ret, 0, sizeof(*ret));
+	if (words_parse(text, &w) < 0)
+		return "is not a URL and name=value behind it";
+	wrong = read_words(&w, ret);
+	words_done(&w);
+	return wrong;
+}
+
+const char *
+backend_spec_check(const char *text)
+{
+	struct backend_spec ignored;
+
+	return parse_spec(text, &ignored);
+}
+
+int
+backend_spec_parse(const char *text, struct backend_spec *ret)
+{
+	return parse_spec(text, ret) == NULL ? 0 : -EINVAL;
+}
+
+int
+backend_key_parse(
+    const char *bytes, size_t n, char ret[static BACKEND_KEY_MAX + 1])
+{
+	while (n > 0 && (bytes[n - 1] == '\n' || bytes[n - 1] == '\r'))
+		n--;
+	if (n == 0 || n > BACKEND_KEY_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i] <= ' ' || bytes[i] > '~')
+			return -EINVAL;
+	memcpy(ret, bytes, n);
+	ret[n] = '\0';
+	return 0;
 }

@@ -69,6 +69,8 @@ candidate_in_flight(struct proxyd *d, const struct candidate *to)
 unsigned
 candidate_limit(const struct proxyd *d, const struct candidate *to)
 {
+	if (to->source == SOURCE_LOCAL && to->backend->spec.requests != 0)
+		return to->backend->spec.requests;
 	return (unsigned)(to->source == SOURCE_LOCAL
 		? d->limits.backend_requests
 		: d->limits.host_requests);

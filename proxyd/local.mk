@@ -10,6 +10,7 @@ proxyd_libproxydclient_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
 noinst_LIBRARIES += proxyd/libproxyparse.a
 proxyd_libproxyparse_a_SOURCES = \
 	proxyd/b64.c proxyd/b64.h \
+	proxyd/backend_url.c proxyd/backend_url.h \
 	proxyd/http_body.c proxyd/http_body.h \
 	proxyd/http_head.c proxyd/http_head.h \
 	proxyd/http_write.c proxyd/http_write.h \
@@ -38,7 +39,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/attempt.c proxyd/attempt.h \
 	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
 	proxyd/backend.c proxyd/backend.h \
-	proxyd/backend_probe.c proxyd/backend_url.c \
+	proxyd/backend_probe.c \
 	proxyd/breaker.c proxyd/breaker.h \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/channels.c proxyd/channels.h \

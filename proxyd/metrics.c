@@ -280,6 +280,9 @@ put_counters(FILE *f, const struct proxyd *d)
 	put_one(f, "requests_in_progress", "gauge",
 	    "Requests that are being answered, this one included.",
 	    d->n_requests);
+	put_one(f, "queued_total", "counter",
+	    "Requests that had to wait for their turn.", c->queued);
+	put_one(f, "queued", "gauge", "The same, now.", d->n_queued);
 	put_one(f, "held_bytes", "gauge",
 	    "Bytes of requests and envelopes that are held.", d->held_bytes);
 }

@@ -478,9 +478,22 @@ relay_error(struct request *req)
 	char message[OPENAI_ERROR_TEXT_MAX];
 	struct openai_error error = { .message = message,
 		.is_typed = endpoint_is_anthropic(req->endpoint) };
+	struct failure failure;
 
 	if (try_larger(req))
 		return;
+	// Our own key there is wrong: that is nothing of the client's.
+	if (req->status == 401 && req->attempt != NULL &&
+	    req->attempt->to.source == SOURCE_LOCAL) {
+		failure_set(&failure, 502, "backend_refused",
+		    "the backend does not take the key of this node");
+		error.message = failure.message;
+		error.status = failure.status;
+		error.code = failure.code;
+		relay_json(
+		    req, error.status, body, openai_error_body(&error, body));
+		return;
+	}
 	// A redirect would name a destination: never followed, never told.
 	error.status = req->status < 400 ? 502 : req->status;
 	error.code = code_of(error.status);

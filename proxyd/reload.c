@@ -145,21 +145,79 @@ take_keys(struct proxyd *d, const struct proxyd_config *config,
 	return r;
 }
 
+// Those that were there at the start, in their order: only their keys and
+// limits can change.  Landlock and the probes know no others.
+static bool
+backends_are_the_same(const struct backends *was, const struct option_list *is)
+{
+	struct backend_spec spec;
+
+	if (was->n != is->n)
+		return false;
+	for (size_t i = 0; i < is->n; i++)
+		if (backend_spec_parse(is->values[i], &spec) < 0 ||
+		    strcmp(spec.text, was->at[i].spec.text) != 0 ||
+		    strcmp(spec.url.prefix, was->at[i].spec.url.prefix) != 0)
+			return false;
+	return true;
+}
+
+// check: only see whether it could be used.
+static int
+take_backend_key(
+    struct proxyd *d, size_t i, const struct backend_spec *spec, bool check)
+{
+	const struct reload_file *file = find_file(d->reload, spec->key_file);
+	const char *bytes = NULL;
+	char key[BACKEND_KEY_MAX + 1];
+	size_t n = 0;
+	int r;
+
+	if (spec->key_file[0] != '\0') {
+		if (file == NULL)
+			return -ENOENT;
+		bytes = (const char *)buf_data(&file->bytes);
+		n = buf_len(&file->bytes);
+		r = backend_key_parse(bytes, n, key);
+		sodium_memzero(key, sizeof(key));
+		if (r < 0)
+			return r;
+	}
+	return check ? 0 : backend_set_key(&d->backends.at[i], bytes, n);
+}
+
+static int
+take_backends(struct proxyd *d, const struct proxyd_config *config, bool check,
+    char error[static CONFIG_ERROR_MAX])
+{
+	struct backend_spec spec;
+	int r;
+
+	if (!backends_are_the_same(&d->backends, &config->backends)) {
+		if (!check)
+			LOG(LOG_WARNING, "reload-needs-restart",
+			    F("option", "backend"));
+		return 0;
+	}
+	for (size_t i = 0; i < config->backends.n; i++) {
+		if (backend_spec_parse(config->backends.values[i], &spec) < 0)
+			return -EINVAL; // was parsed before
+		if ((r = take_backend_key(d, i, &spec, check)) < 0) {
+			(void)snprintf(error, CONFIG_ERROR_MAX,
+			    "--backend %.128s: key-file %.200s is not one key",
+			    spec.text, spec.key_file);
+			return r;
+		}
+		if (!check)
+			d->backends.at[i].spec = spec;
+	}
+	return 0;
+}
+
 static bool
 texts_differ(const char *a, const char *b)
 {
 	return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
-}
-
-static bool
-lists_differ(const struct option_list *a, const struct option_list *b)
-{
-	if (a->n != b->n)
-		return true;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->values[i], b->values[i]) != 0)
-			return true;
-	return false;
 }
 
 static void
@@ -183,8 +241,6 @@ say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
 	say_needs_restart(
 	    texts_differ(was->management, is->management), "management");
 	say_needs_restart(
-	    lists_differ(&was->backends, &is->backends), "backend");
-	say_needs_restart(
 	    was->answer_seconds != is->answer_seconds, "answer-seconds");
 	say_needs_restart(was->plaintext_allowed != is->plaintext_allowed,
 	    "allow-plaintext-peers");
@@ -200,8 +256,12 @@ static int
 apply(struct proxyd *d, struct proxyd_config *config,
     char error[static CONFIG_ERROR_MAX])
 {
-	int r = take_keys(d, config, error);
+	int r = take_backends(d, config, true, error);
 
+	if (r == 0)
+		r = take_keys(d, config, error);
+	if (r == 0)
+		r = take_backends(d, config, false, error);
 	if (r < 0)
 		return r;
 	if (config->log_level == NULL)

@@ -1,9 +1,14 @@
 // Backends with manners of their own: their answers reach the client of
 // another node as they are.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import fs from 'node:fs'
+import http from 'node:http'
+import os from 'node:os'
+import path from 'node:path'
 import { before, describe, test } from 'node:test'
-import { ask, chat } from './http.mjs'
-import { sleep, startNode, suiteScope } from './lib.mjs'
+import { ask, chat, errorOf } from './http.mjs'
+import { Node, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
 import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
 
 describe('a backend with manners of its own', () => {
@@ -129,4 +134,158 @@ describe('a backend with manners of its own', () => {
       assert.ok(answer.status >= 500, answer.body)
       assert.ok(backend.posts <= posts + 2, `${backend.posts - posts} tries`)
     })
+})
+
+describe('how a backend is reached', () => {
+  const KEY = 'sk-of-the-backend-alone'
+  const scratch = t => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'meshllm-backend-'))
+    fs.chmodSync(dir, 0o755)
+    t.after(() => fs.rmSync(dir, { recursive: true, force: true }))
+    return dir
+  }
+  // Wants this key; keeps what it was asked.
+  async function keyed (t, at, { key = KEY, base = '' } = {}) {
+    const seen = []
+    const server = http.createServer(async (req, res) => {
+      let text = ''
+      for await (const piece of req) text += piece
+      seen.push({ url: req.url, headers: req.headers, text })
+      if (server.key && req.headers.authorization !== `Bearer ${server.key}`) {
+        res.statusCode = 401
+        return res.end('{"error":{"message":"Invalid API Key"}}')
+      }
+      if (req.url === `${base}/v1/models`) {
+        return res.end('{"object":"list","data":[{"id":"echo"}]}')
+      }
+      if (server.slow) await new Promise(resolve => server.slow.push(resolve))
+      res.setHeader('content-type', 'application/json')
+      res.end(text)
+    })
+    server.key = key
+    server.seen = seen
+    server.listen(...at)
+    await new Promise(resolve => server.once('listening', resolve))
+    t.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return server
+  }
+  const secret = (dir, text, mode = 0o600) => {
+    const file = path.join(dir, 'backend.key')
+    fs.writeFileSync(file, text)
+    fs.chmodSync(file, mode)
+    return file
+  }
+  async function startFails (t, backend, pattern) {
+    const node = new Node({ backend })
+    t.after(() => node.stop())
+    const end = await Promise.race([node.ended, sleep(15000)])
+    assert.ok(end?.code > 0, `it runs: ${node.out}`)
+    assert.match(node.logText(), pattern)
+  }
+
+  test('with a key from a file, over a socket, below a path', async t => {
+    const dir = scratch(t)
+    const socket = path.join(dir, 'llm.sock')
+    const server = await keyed(t, [socket], { base: '/base' })
+    fs.chmodSync(socket, 0o777)
+    const file = secret(dir, `${KEY}\n`)
+    const host = await startNode(t, {
+      backend: `unix:${socket} prefix=/base/v1 key-file=${file}` })
+    await host.waitModel('echo')
+    const client = await startNode(t, { join: await host.token() })
+    await client.waitModel('echo')
+    for (const node of [host, client]) {
+      const answer = await ask(`${node.baseUrl}/chat/completions`, {
+        body: { model: 'echo', x: 1 },
+        headers: { authorization: 'Bearer of-the-client' } })
+      assert.equal(answer.status, 200, answer.body)
+    }
+    assert.ok(server.seen.every(s => s.url.startsWith('/base/v1/') &&
+      s.headers.authorization === `Bearer ${KEY}`))
+    // It is shown nowhere.
+    for (const node of [host, client]) {
+      const all = node.logText() + JSON.stringify(await node.status()) +
+        (await ask(`${node.managementUrl}/metrics`)).body
+      assert.ok(!all.includes(KEY))
+      assert.ok(!spawnSync('ps', ['-ef'], { encoding: 'utf8' }).stdout
+        .includes(KEY))
+    }
+    assert.equal((await host.status()).backends[0].url, `unix:${socket}`)
+
+    // Another key, without a new start.
+    server.key = 'sk-second'
+    const refused = await chat(host, 'hi')
+    assert.equal(refused.status, 502)
+    assert.equal(errorOf(refused).code, 'backend_refused')
+    secret(dir, 'sk-second')
+    const from = host.log.length
+    host.signal('SIGHUP')
+    await host.waitLog(/info proxyd reloaded/, { from })
+    assert.equal((await chat(host, 'hi')).status, 200)
+    secret(dir, 'two words')
+    host.signal('SIGHUP')
+    await host.waitLog(/error proxyd reload-refused .*not one key/, { from })
+    assert.equal((await chat(host, 'hi')).status, 200)
+  })
+
+  test('a bad key file ends the start, with its name', async t => {
+    const dir = scratch(t)
+    const url = 'http://127.0.0.1:1'
+    await startFails(t, `${url} key-file=${secret(dir, KEY, 0o644)}`,
+      /backend\.key.*can read/)
+    await startFails(t, `${url} key-file=${secret(dir, '')}`,
+      /backend\.key.*not one key/)
+    await startFails(t, `${url} key-file=${secret(dir, 'a\nb')}`,
+      /backend\.key.*not one key/)
+    await startFails(t, `${url} key-file=${dir}/none`, /none.*No such file/)
+    await startFails(t, `${url} key-file=relative`, /key-file/)
+    await startFails(t, `${url} requests=0`, /requests/)
+    await startFails(t, `${url} nonsense=1`, /backend/)
+  })
+
+  test('redirects are not followed, and no proxy is asked', async t => {
+    const other = await keyed(t, [0, '127.0.0.1'], { key: null })
+    const server = http.createServer((req, res) => {
+      if (req.method === 'GET') {
+        return res.end('{"object":"list","data":[{"id":"echo"}]}')
+      }
+      res.writeHead(307, { location:
+        `http://127.0.0.1:${other.address().port}/v1/chat/completions` })
+      res.end()
+    }).listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await new Promise(resolve => server.once('listening', resolve))
+    const proxy = `http://127.0.0.1:${other.address().port}`
+    const node = await startNode(t, {
+      backend: `http://127.0.0.1:${server.address().port}`,
+      env: { http_proxy: proxy, HTTP_PROXY: proxy, all_proxy: proxy } })
+    await node.waitModel('echo')
+    const answer = await chat(node, 'hi')
+    assert.equal(answer.status, 502)
+    assert.ok(!answer.body.includes(proxy) && answer.headers.location === undefined)
+    assert.deepEqual(other.seen, [])
+  })
+
+  test('with a limit of its own', async t => {
+    const server = await keyed(t, [0, '127.0.0.1'], { key: null })
+    server.slow = []
+    const node = await startNode(t, { backend:
+      `http://127.0.0.1:${server.address().port} requests=2` })
+    await node.waitModel('echo')
+    const answers = [1, 2, 3, 4].map(() => chat(node, 'hi'))
+    await waitFor('two of them', () => server.slow.length === 2)
+    await sleep(200)
+    assert.equal(server.slow.length, 2)
+    const done = waitFor('their end', () => {
+      server.slow.splice(0).forEach(go => go())
+      return server.seen.filter(s => s.text !== '').length === 4
+    })
+    for (const answer of await Promise.all(answers)) {
+      assert.equal(answer.status, 200)
+    }
+    await done
+  })
 })

@@ -216,6 +216,39 @@ a_backend_is_where_the_configuration_says(void **state)
 }
 
 static void
+a_backend_has_a_url_and_parts_behind_it(void **state)
+{
+	static const char *const bad[] = { "", " ", "unix:/x key-file=x",
+		"unix:/x key-file=", "unix:/x requests=0",
+		"unix:/x requests=-1", "unix:/x requests=5000",
+		"unix:/x requests=1 requests=2", "unix:/x nonsense=1",
+		"unix:/x word", "unix:/x prefix=x",
+		"http://127.0.0.1:1 prefix=/x", "unix:/x prefix=/a?b",
+		"key-file=/x", "http://127.0.0.1:1/ a" };
+	struct backend_spec spec;
+	char key[BACKEND_KEY_MAX + 1];
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		if (backend_spec_check(bad[i]) == NULL)
+			fail_msg("%s", bad[i]);
+	assert_int_equal(backend_spec_parse("unix:/run/x.sock  prefix=/base/v1 "
+					    "key-file=/etc/key requests=8",
+			     &spec),
+	    0);
+	assert_string_equal(spec.text, "unix:/run/x.sock");
+	assert_string_equal(spec.url.prefix, "/base");
+	assert_string_equal(spec.key_file, "/etc/key");
+	assert_int_equal(spec.requests, 8);
+	assert_int_equal(backend_key_parse("sk-abc\n", 7, key), 0);
+	assert_string_equal(key, "sk-abc");
+	assert_int_equal(backend_key_parse("", 0, key), -EINVAL);
+	assert_int_equal(backend_key_parse("a b", 3, key), -EINVAL);
+	assert_int_equal(backend_key_parse("a\r\nX: y", 7, key), -EINVAL);
+	assert_int_equal(backend_key_parse("a\0b", 3, key), -EINVAL);
+}
+
+static void
 a_list_of_models_is_read_strictly(void **state)
 {
 	static const char good[] =
@@ -365,6 +398,7 @@ main(void)
 		cmocka_unit_test(pages_of_other_origins_are_told_from_our_own),
 		cmocka_unit_test(only_json_is_json),
 		cmocka_unit_test(a_backend_is_where_the_configuration_says),
+		cmocka_unit_test(a_backend_has_a_url_and_parts_behind_it),
 		cmocka_unit_test(a_list_of_models_is_read_strictly),
 		cmocka_unit_test(the_context_is_what_a_request_can_have),
 		cmocka_unit_test(the_stricter_option_wins),
