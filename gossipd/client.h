@@ -18,8 +18,8 @@ struct gossipd_model {
 };
 
 // Open a tunnel to that node over fd, our end of a SOCK_STREAM pair, taken
-// also on failure.  Its bytes may be written at once; the answer
-// (Ipc__TunnelReply) says when the stream is open or will not be.
+// also on failure.  What was written to it before leaves first.  Only a failure
+// is answered (Ipc__TunnelReply); bytes of an answer tell of success.
 MUST_CHECK int gossipd_tunnel_send(struct ipc_peer *,
     const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd,
     unsigned deadline_ms, ipc_reply_fn *fn, void *arg, uint32_t *ret_id);

@@ -39,12 +39,14 @@ gossipd_new(struct gossipd **ret, struct event_base *base,
     const struct gossipd_options *options, const struct process_channels *c,
     struct service *service)
 {
+	static const struct timeval watch_late = { .tv_usec = 50 * 1000 };
 	struct gossipd *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (d == NULL)
 		return -ENOMEM;
 	d->base = base;
+	d->watch_late = event_base_init_common_timeout(base, &watch_late);
 	d->options = *options;
 	d->service = service;
 	d->state_dir = options->state_dir;

@@ -141,6 +141,7 @@ struct gossipd {
 	struct quic *quic;
 	struct gossip *gossip;
 	struct event *tick, *greet;
+	const struct timeval *watch_late; // common timeout: see tunnel.c
 	struct link *links;	       // by id
 	TAILQ_HEAD(, gstream) waiting; // with a deadline, oldest first
 	size_t control_bytes;
@@ -270,6 +271,8 @@ void gstream_set_deadline(struct gstream *, uint64_t at_ms);
 void control_log_refusal(struct link *, uint8_t type, const char *reason);
 
 // ---- tunnel.c: a stream and a descriptor
+// Takes fd, and what was written to its other end already.  0 may also mean
+// that the tunnel is gone again: its descriptor says so.
 // type: of the stream, 0x04 or EVIDENCE_STREAM_TYPE.
 MUST_CHECK int tunnel_open(struct link *, uint8_t type, int fd);
 MUST_CHECK int tunnel_accept(struct link *, struct quic_stream *,

@@ -48,7 +48,8 @@ gossipd_tunnel_reply(struct gossipd *d, uint32_t request_id, int result)
 	int r;
 
 	reply.result = (Ipc__Result)result;
-	if (d->proxyd == NULL)
+	// Of success the bytes tell, without a wake-up for the news alone.
+	if (d->proxyd == NULL || result == IPC__RESULT__RESULT_OK)
 		return;
 	r = ipc_reply_to(
 	    d->proxyd, request_id, IPC__TYPE__IPC_TUNNEL_REPLY, &reply.base);

@@ -3,8 +3,13 @@
 // into the stream's send buffer and stops when that is full; grants the peer
 // credit only for bytes that proxyd took.  It must never look at the bytes,
 // nor keep them after they went on.
+//
+// Wake-ups and system calls are what a short request costs.  So a request is
+// read where its descriptor arrives, an inbound one is handed over with its
+// bytes in it, and who only waits for an answer is not watched at first.
 #include "gossipd/gossipd.h"
 
+#include <event2/event_struct.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +24,8 @@ enum {
 
 struct tunnel {
 	struct gstream base;
-	int fd; // owned
+	int fd;	    // owned
+	int theirs; // owned; the end that proxyd does not have yet, or -1
 	bool inbound;
 	uint8_t type;	 // of the stream
 	bool is_unnamed; // by its type: waits for the first bytes
@@ -28,7 +34,8 @@ struct tunnel {
 	bool is_last;	 // it will: what can be read now is the last
 	bool hung_up;	 // and it takes nothing more
 	bool blocked;	 // proxyd's descriptor is full
-	struct event *read_event, *write_event; // owned
+	struct event readable, writable;
+	struct event watch_late;
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
 	size_t rest_off, rest_len, rest_size;
 };
@@ -41,11 +48,11 @@ tunnel_free(struct tunnel *t)
 	t->base.link->n_tunnels--;
 	if (t->inbound)
 		t->base.link->n_tunnels_in--;
-	if (t->read_event != NULL)
-		event_free(t->read_event);
-	if (t->write_event != NULL)
-		event_free(t->write_event);
+	(void)event_del(&t->readable);
+	(void)event_del(&t->writable);
+	(void)event_del(&t->watch_late);
 	close_fd(&t->fd);
+	close_fd(&t->theirs);
 	free(t->rest);
 	mesh_drop_link_if_unused(t->base.link);
 	free(t);
@@ -69,6 +76,13 @@ is_hung_up(int fd)
 	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+// proxyd was given all that the peer will ever send.
+static bool
+has_given_all(const struct tunnel *t)
+{
+	return t->fin_in && t->rest_len == 0;
 }
 
 // Our answer's last byte was read from proxyd: FIN, and nothing more is
@@ -98,8 +112,9 @@ fd_finished(struct tunnel *t)
 	}
 }
 
+// to_the_end: also what follows a short read, as no event may follow for it.
 static void
-read_fd(struct tunnel *t)
+read_fd(struct tunnel *t, bool to_the_end)
 {
 	size_t room = 0;
 	ssize_t n = 0;
@@ -120,11 +135,11 @@ read_fd(struct tunnel *t)
 		    t->base.stream, (size_t)n + (t->is_unnamed ? 1 : 0));
 		t->is_unnamed = false;
 		// A short read has emptied it, so the usual turn is one call.
-		if ((size_t)n < room && !t->is_last)
+		if ((size_t)n < room && !to_the_end)
 			return;
 	}
 	if (n > 0)
-		event_active(t->read_event, EV_READ, 0);
+		event_active(&t->readable, EV_READ, 0);
 	// ECONNRESET: closed, and it left bytes of ours unread.
 	else if (n == 0 || errno == ECONNRESET)
 		fd_finished(t);
@@ -141,14 +156,17 @@ on_fd_event(evutil_socket_t fd, short what, void *arg)
 	if ((what & EV_CLOSED) != 0) {
 		// Its last bytes may be unread, and no edge follows for them.
 		t->is_last = true;
-		t->hung_up = is_hung_up(fd);
+		// With the request complete there is nothing but the answer to
+		// wait for: its end is the end.
+		t->hung_up = (t->inbound && !t->fin_out && has_given_all(t)) ||
+		    is_hung_up(fd);
 	}
 	if (t->hung_up && (t->base.stream == NULL || !t->inbound))
 		tunnel_abort(t);
 	else if (t->hung_up && t->fin_out)
 		answer_done(t);
 	else if (t->base.stream != NULL && !t->fin_out)
-		read_fd(t);
+		read_fd(t, t->is_last);
 }
 
 void
@@ -157,7 +175,7 @@ tunnel_writable(struct gstream *g)
 	struct tunnel *t = (struct tunnel *)g;
 
 	if (!t->fin_out)
-		event_active(t->read_event, EV_READ, 0);
+		event_active(&t->readable, EV_READ, 0);
 }
 
 static int
@@ -190,7 +208,7 @@ rest_append(struct tunnel *t, const uint8_t *data, size_t len)
 static void
 finish_fd(struct tunnel *t)
 {
-	if (!t->fin_in || t->rest_len != 0)
+	if (!has_given_all(t))
 		return;
 	(void)shutdown(t->fd, SHUT_WR);
 	if (t->base.stream == NULL)
@@ -219,6 +237,32 @@ send_now(struct tunnel *t, const uint8_t *data, size_t len, size_t *ret_sent)
 }
 
 static int
+watch(struct tunnel *t)
+{
+	// libevent does not add what is active; with data there, or its end,
+	// an event follows at once.
+	(void)event_del(&t->readable);
+	return event_add(&t->readable, NULL) == -1 ? -ENOMEM : 0;
+}
+
+// proxyd gets its end, with all in it that came in this turn.
+static int
+hand_over(struct tunnel *t)
+{
+	struct link *link = t->base.link;
+	int r = -EPIPE;
+
+	if (link->daemon->proxyd != NULL)
+		r = proxyd_tunnel_inbound_send(
+		    link->daemon->proxyd, link->id, take_fd(&t->theirs));
+	if (r == 0)
+		r = watch(t);
+	if (r < 0)
+		control_log_refusal(link, TUNNEL_STREAM_TYPE, strerrorname_np(-r));
+	return r;
+}
+
+static int
 send_rest(struct tunnel *t)
 {
 	size_t sent;
@@ -231,14 +275,15 @@ send_rest(struct tunnel *t)
 	if (t->rest_len != 0) {
 		// libevent does not add what is active.
 		if (!t->blocked) {
-			(void)event_del(t->write_event);
-			(void)event_add(t->write_event, NULL);
+			(void)event_del(&t->writable);
+			(void)event_add(&t->writable, NULL);
 		}
 		t->blocked = true;
-		return 0;
+		// Full before it is proxyd's: no later turn would do it.
+		return t->theirs != -1 ? hand_over(t) : 0;
 	}
 	if (t->blocked)
-		(void)event_del(t->write_event);
+		(void)event_del(&t->writable);
 	t->blocked = false;
 	free(t->rest);
 	t->rest = NULL;
@@ -246,19 +291,23 @@ send_rest(struct tunnel *t)
 	return 0;
 }
 
-// The descriptor takes more, or the turn in which bytes were gathered ends.
+// The descriptor takes more, or the turn ends in which bytes were gathered.
 static void
 on_fd_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct tunnel *t = arg;
+	bool had_rest = t->rest_len != 0;
+	int r = 0;
 
 	(void)fd;
 	(void)what;
-	if (t->rest_len == 0)
-		return;
-	if (send_rest(t) < 0)
+	if (had_rest)
+		r = send_rest(t);
+	if (r == 0 && t->theirs != -1)
+		r = hand_over(t);
+	if (r < 0)
 		tunnel_abort(t);
-	else
+	else if (had_rest)
 		finish_fd(t);
 }
 
@@ -280,7 +329,7 @@ tunnel_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 		if (fin || sent != 0 || t->rest_len >= GATHER_MAX)
 			r = send_rest(t);
 		else
-			event_active(t->write_event, EV_WRITE, 0);
+			event_active(&t->writable, EV_WRITE, 0);
 	}
 	if (r < 0)
 		tunnel_abort(t);
@@ -313,6 +362,18 @@ tunnel_closed(struct gstream *g)
 	// Else: complete, and the rest is still on its way to proxyd.
 }
 
+// Most answers are here before anybody could have hung up.
+static void
+on_watch_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *t = arg;
+
+	(void)fd;
+	(void)what;
+	if (watch(t) < 0)
+		tunnel_abort(t);
+}
+
 static int
 tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
     struct tunnel **ret)
@@ -327,21 +388,33 @@ tunnel_new(struct link *link, int fd_taken, struct quic_stream *stream,
 	t->base.link = link;
 	link->n_tunnels++;
 	t->fd = take_fd(&fd);
+	t->theirs = -1;
 	// The write event must be edge-triggered too: libevent makes all of a
 	// descriptor alike, by the one that changed last.
-	t->read_event = event_new(base, t->fd,
+	(void)event_assign(&t->readable, base, t->fd,
 	    EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_fd_event, t);
-	t->write_event = event_new(
-	    base, t->fd, EV_WRITE | EV_ET | EV_PERSIST, on_fd_writable, t);
-	if (t->read_event == NULL || t->write_event == NULL ||
-	    event_add(t->read_event, NULL) == -1) {
-		tunnel_free(t);
-		return -ENOMEM;
-	}
+	(void)event_assign(&t->writable, base, t->fd,
+	    EV_WRITE | EV_ET | EV_PERSIST, on_fd_writable, t);
+	(void)evtimer_assign(&t->watch_late, base, on_watch_late, t);
 	t->base.stream = stream;
 	quic_stream_set_data(stream, t);
 	*ret = t;
 	return 0;
+}
+
+// What proxyd wrote before it sent the descriptor: often all of a request.
+static int
+read_first(struct tunnel *t)
+{
+	struct quic_stream *stream = t->base.stream;
+
+	t->is_unnamed = true; // a packet for one byte is dear
+	read_fd(t, true);
+	if (quic_stream_data(stream) == NULL)
+		return 0; // it is gone, and proxyd sees that
+	if (!t->fin_out)
+		return watch(t);
+	return event_add(&t->watch_late, t->base.link->daemon->watch_late);
 }
 
 int
@@ -354,13 +427,13 @@ tunnel_open(struct link *link, uint8_t type, int fd_taken)
 
 	if ((r = quic_stream_open(link->conn, &stream)) < 0)
 		return r;
-	r = tunnel_new(link, take_fd(&fd), stream, &t);
-	if (r < 0) {
+	if ((r = tunnel_new(link, take_fd(&fd), stream, &t)) < 0) {
 		quic_stream_abort(stream);
 		return r;
 	}
 	t->type = type;
-	t->is_unnamed = true; // a packet for one byte is dear
+	if (read_first(t) < 0)
+		tunnel_abort(t);
 	return 0;
 }
 
@@ -368,29 +441,25 @@ int
 tunnel_accept(struct link *link, struct quic_stream *stream,
     const uint8_t *first, size_t len, bool fin)
 {
-	struct gossipd *d = link->daemon;
-	AUTO_FD theirs = -1;
 	struct tunnel *t;
 	int pair[2];
 	int r;
 
-	if (d->proxyd == NULL)
+	if (link->daemon->proxyd == NULL)
 		return -EPIPE;
 	if (link->n_tunnels_in >= TUNNELS_PER_PEER_MAX)
 		return -ENOBUFS;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 		pair) == -1)
 		return -errno;
-	theirs = pair[1];
-	if ((r = tunnel_new(link, pair[0], stream, &t)) < 0)
-		return r;
-	t->inbound = true;
-	link->n_tunnels_in++;
-	r = proxyd_tunnel_inbound_send(d->proxyd, link->id, take_fd(&theirs));
-	if (r < 0) {
-		tunnel_free(t);
+	if ((r = tunnel_new(link, pair[0], stream, &t)) < 0) {
+		(void)close(pair[1]);
 		return r;
 	}
+	t->theirs = pair[1];
+	t->inbound = true;
+	link->n_tunnels_in++;
+	event_active(&t->writable, EV_WRITE, 0); // hands it over
 	tunnel_data(&t->base, first, len, fin);
 	return 0;
 }

@@ -103,36 +103,6 @@ put_head_before_body(struct attempt *a)
 	memcpy(b->base + b->start, a->head, a->head_len);
 }
 
-static void
-on_sealed(
-    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
-{
-	struct attempt *a = arg;
-	struct request *req = a->req;
-	struct cryptod_sealed keys;
-	int r = cryptod_seal_read(status, msg, &keys);
-
-	(void)frame;
-	a->seal_id = 0;
-	if (r == 0 && keys.result != IPC__RESULT__RESULT_OK)
-		r = -EKEYREJECTED;
-	if (r == 0) {
-		put_head_before_body(a);
-		r = sealed_request_init(&a->out, attempt_buf(a),
-		    (struct slice){ req->model, strlen(req->model) },
-		    keys.ephemeral_key, keys.request_key);
-	}
-	if (r < 0) {
-		attempt_fail(a, r == -EMSGSIZE ? 413 : 503, "cannot_seal",
-		    r == -EMSGSIZE ? "the request is too large to be sealed"
-				   : "the request could not be encrypted");
-		return;
-	}
-	a->is_sealed = true;
-	sealed_answer_init(&a->in, a->to.key, keys.request_key);
-	write_sealed(a);
-}
-
 // ---- the tunnel
 
 static void
@@ -158,24 +128,87 @@ on_tunnel(
 		    a, 503, "host_unavailable", "the host cannot be reached");
 }
 
+// The descriptor goes to gossipd with the request in it, or its beginning: one
+// wake-up for all of it.
 static int
 open_tunnel(struct attempt *a)
 {
+	AUTO_FD theirs = -1;
 	int pair[2];
 	int r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 		pair) == -1)
 		return -errno;
+	theirs = pair[1];
 	stream_init(&a->tunnel, a->d->base, pair[0], &tunnel_ops, a);
-	r = gossipd_tunnel_send(a->d->gossipd, a->to.peer_id, pair[1],
-	    TUNNEL_DEADLINE_MS, on_tunnel, a, &a->tunnel_id);
+	on_writable(&a->tunnel, a);
+	r = gossipd_tunnel_send(a->d->gossipd, a->to.peer_id, take_fd(&theirs),
+	    (unsigned)a->d->config->answer_seconds * 1000, on_tunnel, a,
+	    &a->tunnel_id);
 	if (r == 0)
 		stream_read_start(&a->tunnel, a->d->timeouts.answer);
 	return r;
 }
 
-// The key and the tunnel are asked for at the same time.
+static int
+send_sealed(struct attempt *a, const struct cryptod_sealed *keys)
+{
+	struct request *req = a->req;
+	int r;
+
+	put_head_before_body(a);
+	r = sealed_request_init(&a->out, attempt_buf(a),
+	    (struct slice){ req->model, strlen(req->model) },
+	    keys->ephemeral_key, keys->request_key);
+	if (r < 0)
+		return r == -EMSGSIZE ? r : -EKEYREJECTED;
+	a->is_sealed = true;
+	sealed_answer_init(&a->in, a->to.key, keys->request_key);
+	return a->d->gossipd == NULL ? -EPIPE : open_tunnel(a);
+}
+
+static void
+fail_to_go(struct failure *ret, int error)
+{
+	switch (error) {
+	case -EMSGSIZE:
+		failure_set(ret, 413, "cannot_seal",
+		    "the request is too large to be sealed");
+		return;
+	case -EKEYREJECTED:
+		failure_set(ret, 503, "cannot_seal",
+		    "the request could not be encrypted");
+		break;
+	default:
+		failure_set(ret, 503, "node_not_ready",
+		    error == -EPIPE ? "a part of this node is not running"
+				    : "too many requests are under way");
+	}
+	ret->retry_after_s = RETRY_AFTER_S;
+}
+
+static void
+on_sealed(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct attempt *a = arg;
+	struct cryptod_sealed keys;
+	struct failure failure;
+	int r = cryptod_seal_read(status, msg, &keys);
+
+	(void)frame;
+	a->seal_id = 0;
+	if (r < 0 || keys.result != IPC__RESULT__RESULT_OK)
+		r = -EKEYREJECTED;
+	else
+		r = send_sealed(a, &keys);
+	if (r == 0)
+		return;
+	fail_to_go(&failure, r);
+	request_attempt_failed(a->req, &failure);
+}
+
 static int
 go(struct attempt *a)
 {
@@ -184,35 +217,25 @@ go(struct attempt *a)
 
 	if (d->gossipd == NULL || d->cryptod == NULL)
 		return -EPIPE;
-	r = attempt_head(a, "", "mesh", false);
-	if (r == 0 && a->to.source == SOURCE_SEALED)
-		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
-		    on_sealed, a, &a->seal_id);
-	if (r == 0)
-		r = open_tunnel(a);
-	if (r < 0)
+	if ((r = attempt_head(a, "", "mesh", false)) < 0)
 		return r;
 	if (a->to.source == SOURCE_SEALED) {
+		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
+		    on_sealed, a, &a->seal_id);
+		if (r < 0)
+			return r;
 		d->counters.sealed_sent++;
 		verdict_refresh(d, a->to.peer_id);
 		return 0;
 	}
+	if ((r = open_tunnel(a)) < 0)
+		return r;
 	d->counters.plain_sent++;
 	LOG(LOG_WARNING, "plain-request-going-out",
 	    F("request", (const char *)a->req->id),
 	    F("peer", log_peer(a->to.peer_id)),
 	    F("model", (const char *)a->req->model));
-	write_plain(a);
 	return 0;
-}
-
-static void
-fail_to_go(struct failure *ret, int error)
-{
-	failure_set(ret, 503, "node_not_ready",
-	    error == -EPIPE ? "a part of this node is not running"
-			    : "too many requests are under way");
-	ret->retry_after_s = RETRY_AFTER_S;
 }
 
 // ---- evidence
@@ -375,6 +398,15 @@ attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
 
 // ---- the answer, in
 
+// gossipd answers only when it failed.
+static void
+forget_call(struct attempt *a)
+{
+	if (a->tunnel_id != 0 && a->d->gossipd != NULL)
+		ipc_cancel(a->d->gossipd, a->tunnel_id);
+	a->tunnel_id = 0;
+}
+
 static void
 fail_answer(struct attempt *a, int error)
 {
@@ -478,6 +510,7 @@ on_readable(struct stream *s, void *arg)
 		end_of_tunnel(a, (int)n);
 		return;
 	}
+	forget_call(a);
 	if (a->is_sealed)
 		r = feed_sealed(a, scratch, (size_t)n);
 	else if (a->to.source == SOURCE_PLAIN)
@@ -512,8 +545,7 @@ attempt_tunnel_stop(struct attempt *a)
 		ipc_cancel(d->verifier, a->verdict_id);
 	if (a->seal_id != 0 && d->cryptod != NULL)
 		ipc_cancel(d->cryptod, a->seal_id);
-	if (a->tunnel_id != 0 && d->gossipd != NULL)
-		ipc_cancel(d->gossipd, a->tunnel_id);
+	forget_call(a);
 	stream_close(&a->tunnel);
 	if (a->is_sealed) {
 		// For another host; useless once the body was given back.

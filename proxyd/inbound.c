@@ -19,6 +19,7 @@
 
 enum {
 	ENVELOPE_READ_BYTES = 256 * 1024,
+	FIRST_READS_MAX = 8, // of what is there when the tunnel comes
 };
 
 enum inbound_state {
@@ -38,6 +39,7 @@ struct inbound {
 	struct proxyd *d; // borrowed
 	uint8_t peer_id[ENDPOINT_ID_LEN];
 	struct stream stream;
+	struct event watch_late; // for a peer that goes away
 	enum inbound_state state;
 	bool is_sealed;
 	bool at_end; // the peer's FIN was read
@@ -77,6 +79,7 @@ inbound_close(struct inbound *in)
 	if (!stream_is_open(&in->stream))
 		return;
 	stream_close(&in->stream);
+	(void)event_del(&in->watch_late);
 	in->req = NULL;
 	if (req != NULL)
 		request_abort(req);
@@ -104,10 +107,16 @@ refuse_silently(struct inbound *in, const char *reason)
 
 // ---- the end
 
-// FIN; the close follows when gossipd has delivered all and closes its end.
+// All of both directions is with gossipd: closed.  While the peer still sends
+// that would look like an abort: FIN, and the close follows when gossipd has
+// delivered all and closes its end.
 static void
 shut(struct inbound *in)
 {
+	if (in->at_end) {
+		inbound_close(in);
+		return;
+	}
 	in->state = INBOUND_LINGER;
 	if (shutdown(in->stream.fd, SHUT_WR) == -1 ||
 	    stream_has_hangup(&in->stream)) {
@@ -486,12 +495,14 @@ feed(struct inbound *in, const uint8_t *bytes, size_t n)
 static void
 take_end(struct inbound *in)
 {
-	if (in->at_end || stream_has_hangup(&in->stream)) {
-		if (in->at_end && !stream_has_hangup(&in->stream))
-			return; // only an edge of our own making
+	// With a whole request that shows when the stream is watched.
+	if ((in->at_end || in->state != INBOUND_ENVELOPE) &&
+	    stream_has_hangup(&in->stream)) {
 		inbound_close(in);
 		return;
 	}
+	if (in->at_end)
+		return; // only an edge of our own making
 	in->at_end = true;
 	stream_watch_hangup(&in->stream);
 	switch (in->state) {
@@ -511,30 +522,38 @@ take_end(struct inbound *in)
 	}
 }
 
-static void
-on_readable(struct stream *s, void *arg)
+// true: there may be more.
+static bool
+read_once(struct inbound *in)
 {
-	struct inbound *in = arg;
 	uint8_t *scratch = in->d->scratch;
 	bool is_envelope = in->state == INBOUND_ENVELOPE;
 	ssize_t n;
 
 	n = is_envelope ? read_envelope(in)
-			: stream_recv(s, scratch, SCRATCH_BYTES);
+			: stream_recv(&in->stream, scratch, SCRATCH_BYTES);
 	if (n == -EAGAIN || n == -ECANCELED)
-		return;
+		return false;
 	if (n < 0) {
 		inbound_close(in);
-		return;
+		return false;
 	}
 	if (n == 0) {
 		take_end(in);
-		return;
+		return false;
 	}
 	if (is_envelope)
-		return;
+		return true;
 	feed(in, scratch, (size_t)n);
 	sodium_memzero(scratch, (size_t)n);
+	return stream_is_open(&in->stream);
+}
+
+static void
+on_readable(struct stream *s, void *arg)
+{
+	(void)s;
+	(void)read_once(arg);
 }
 
 static void
@@ -575,6 +594,32 @@ count_of_peer(const struct proxyd *d, const uint8_t *peer_id)
 	return n;
 }
 
+static void
+on_watch_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct inbound *in = arg;
+
+	(void)fd;
+	(void)what;
+	stream_watch(&in->stream);
+}
+
+// gossipd hands a tunnel over with all in it that came: mostly the request and
+// its end.  Then there is nothing to wait for but the peer's going away, which
+// most answers are too fast for.
+static void
+read_first(struct inbound *in)
+{
+	stream_defer(&in->stream);
+	stream_read_start(&in->stream, in->d->timeouts.head);
+	for (int i = 0; i < FIRST_READS_MAX && read_once(in); i++)
+		;
+	if (!in->at_end)
+		stream_watch(&in->stream);
+	else if (stream_is_open(&in->stream))
+		(void)evtimer_add(&in->watch_late, in->d->timeouts.watch_late);
+}
+
 void
 inbound_new(
     struct proxyd *d, const uint8_t peer_id[static ENDPOINT_ID_LEN], int tunnel)
@@ -602,9 +647,10 @@ inbound_new(
 	buf_init(&in->head, HTTP_HEAD_MAX + SCRATCH_BYTES);
 	stream_init(&in->stream, d->base, take_fd(&fd), &ops, in);
 	in->stream.write_timeout = d->timeouts.answer;
+	(void)evtimer_assign(&in->watch_late, d->base, on_watch_late, in);
 	TAILQ_INSERT_TAIL(&d->inbounds, in, entry);
 	d->n_inbounds++;
-	stream_read_start(&in->stream, d->timeouts.head);
+	read_first(in);
 }
 
 void

@@ -17,9 +17,11 @@ init_timeouts(struct timeouts *t, struct event_base *base, uint64_t answer_s)
 {
 	static const struct timeval linger = { 2, 0 }, head = { 30, 0 },
 				    body = { 60, 0 }, keep_alive = { 120, 0 },
-				    half_closed = { 0, 400 * 1000 };
+				    half_closed = { 0, 400 * 1000 },
+				    watch_late = { 0, 50 * 1000 };
 	struct timeval answer = { .tv_sec = (time_t)answer_s };
 
+	t->watch_late = event_base_init_common_timeout(base, &watch_late);
 	t->half_closed = event_base_init_common_timeout(base, &half_closed);
 	t->linger = event_base_init_common_timeout(base, &linger);
 	t->head = event_base_init_common_timeout(base, &head);

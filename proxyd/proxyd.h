@@ -40,8 +40,7 @@ enum {
 	PROCESSES_SHOWN_MAX = 16,
 	ADDRESSES_SHOWN_MAX = 16,
 
-	ASK_DEADLINE_MS = 5000,	    // cryptod, verifier
-	TUNNEL_DEADLINE_MS = 20000, // 10 s to dial, 5 s for the stream
+	ASK_DEADLINE_MS = 5000, // cryptod, verifier
 };
 
 // Bytes of requests and envelopes that are held at a time.
@@ -49,6 +48,7 @@ enum {
 
 // One common queue for each, so that re-arming per token costs nothing.
 struct timeouts {
+	const struct timeval *watch_late;  // 50 ms
 	const struct timeval *half_closed; // 0.4 s
 	const struct timeval *linger;	   // 2 s
 	const struct timeval *head;	   // 30 s

@@ -95,7 +95,24 @@ stream_read_start(struct stream *s, const struct timeval *timeout)
 		(void)event_remove_timer(&s->read);
 	s->timeout = timeout;
 	s->reading = true;
-	(void)event_add(&s->read, timeout);
+	if (!s->deferred)
+		(void)event_add(&s->read, timeout);
+}
+
+void
+stream_defer(struct stream *s)
+{
+	s->deferred = true;
+}
+
+void
+stream_watch(struct stream *s)
+{
+	if (s->fd == -1 || !s->deferred)
+		return;
+	s->deferred = false;
+	if (s->reading)
+		(void)event_add(&s->read, s->timeout);
 }
 
 void
@@ -126,7 +143,9 @@ stream_watch_hangup(struct stream *s)
 	(void)event_assign(&s->write, s->base, s->fd,
 	    EV_WRITE | EV_ET | EV_PERSIST, on_write, s);
 	s->reading = true;
-	(void)event_add(&s->read, NULL);
+	s->timeout = NULL;
+	if (!s->deferred)
+		(void)event_add(&s->read, NULL);
 	if (writing)
 		(void)event_add(&s->write, s->write_timeout);
 }

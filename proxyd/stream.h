@@ -31,7 +31,8 @@ struct stream_ops {
 struct stream {
 	int fd;
 	bool reading;
-	bool edge; // see stream_watch_hangup()
+	bool edge;     // see stream_watch_hangup()
+	bool deferred; // see stream_defer()
 	struct event read;
 	struct event write;
 	struct buf out; // bytes that the kernel did not take yet
@@ -58,6 +59,10 @@ stream_is_open(const struct stream *s)
 // Watch for bytes; timeout may be NULL, else it starts anew with each read.
 void stream_read_start(struct stream *, const struct timeval *timeout);
 void stream_read_stop(struct stream *);
+// Until stream_watch() reads are not watched for, whatever is said of them: for
+// a stream that is likely to be read to its end before that.
+void stream_defer(struct stream *);
+void stream_watch(struct stream *);
 // Of a stream whose end was read: call readable() again only when the other
 // side goes away completely.
 void stream_watch_hangup(struct stream *);
