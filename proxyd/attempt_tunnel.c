@@ -34,11 +34,11 @@ finish_writing(struct attempt *a)
 static void
 write_sealed(struct attempt *a)
 {
-	struct iovec iov = { .iov_base = a->d->scratch };
+	struct iovec iov = { .iov_base = a->d->sealed };
 	ssize_t n = 0;
 
 	while ((iov.iov_len = sealed_request_next(
-		    &a->out, a->d->scratch, SCRATCH_BYTES)) > 0) {
+		    &a->out, a->d->sealed, SCRATCH_BYTES)) > 0) {
 		n = stream_try(&a->tunnel, &iov, 1);
 		if (n != (ssize_t)iov.iov_len)
 			sealed_request_back(
@@ -152,19 +152,20 @@ open_tunnel(struct attempt *a)
 }
 
 static int
-send_sealed(struct attempt *a, const struct cryptod_sealed *keys)
+send_sealed(
+    struct attempt *a, const uint8_t *ephemeral_key, const uint8_t *request_key)
 {
 	struct request *req = a->req;
 	int r;
 
 	put_head_before_body(a);
 	r = sealed_request_init(&a->out, attempt_buf(a),
-	    (struct slice){ req->model, strlen(req->model) },
-	    keys->ephemeral_key, keys->request_key);
+	    (struct slice){ req->model, strlen(req->model) }, ephemeral_key,
+	    request_key);
 	if (r < 0)
 		return r == -EMSGSIZE ? r : -EKEYREJECTED;
 	a->is_sealed = true;
-	sealed_answer_init(&a->in, a->to.key, keys->request_key);
+	sealed_answer_init(&a->in, a->to.key, request_key);
 	return a->d->gossipd == NULL ? -EPIPE : open_tunnel(a);
 }
 
@@ -202,11 +203,32 @@ on_sealed(
 	if (r < 0 || keys.result != IPC__RESULT__RESULT_OK)
 		r = -EKEYREJECTED;
 	else
-		r = send_sealed(a, &keys);
+		r = send_sealed(a, keys.ephemeral_key, keys.request_key);
 	if (r == 0)
 		return;
 	fail_to_go(&failure, r);
 	request_attempt_failed(a->req, &failure);
+}
+
+// With a key that is there, or when cryptod has made one.
+static int
+go_sealed(struct attempt *a)
+{
+	struct proxyd *d = a->d;
+	uint8_t ephemeral_key[INFERENCE_KEY_LEN], request_key[REQUEST_KEY_LEN];
+	int r;
+
+	if (ready_keys_take(d, a->to.key, ephemeral_key, request_key)) {
+		r = send_sealed(a, ephemeral_key, request_key);
+		sodium_memzero(request_key, sizeof(request_key));
+	} else {
+		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
+		    on_sealed, a, &a->seal_id);
+	}
+	// Behind this request, in front of the next one.
+	if (r == 0)
+		ready_keys_ask(d, a->to.key);
+	return r;
 }
 
 static int
@@ -220,9 +242,7 @@ go(struct attempt *a)
 	if ((r = attempt_head(a, "", "mesh", false)) < 0)
 		return r;
 	if (a->to.source == SOURCE_SEALED) {
-		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
-		    on_sealed, a, &a->seal_id);
-		if (r < 0)
+		if ((r = go_sealed(a)) < 0)
 			return r;
 		d->counters.sealed_sent++;
 		verdict_refresh(d, a->to.peer_id);

@@ -61,6 +61,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \
 	proxyd/queue.c proxyd/queue.h \
+	proxyd/ready_keys.c proxyd/ready_keys.h \
 	proxyd/reap.c proxyd/reap.h \
 	proxyd/recent.c proxyd/recent.h \
 	proxyd/reload.c proxyd/reload.h \

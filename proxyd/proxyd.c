@@ -116,6 +116,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	peers_init(&d->peers);
 	learned_init(&d->learned);
 	reaper_init(&d->reaper, base);
+	ready_keys_init(d);
 	init_timeouts(&d->timeouts, base, config->answer_seconds);
 	keep_alive_init(d);
 	events_init(d);
@@ -185,6 +186,7 @@ proxyd_free(struct proxyd *d)
 	for (size_t i = 0; i < d->channels.n; i++)
 		close_fd(&d->channels.fds[i]);
 	(void)event_del(&d->stop_timer);
+	ready_keys_done(d);
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
 	access_done(&d->access);

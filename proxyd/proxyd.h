@@ -29,6 +29,7 @@
 #include "proxyd/listen.h"
 #include "proxyd/metrics.h"
 #include "proxyd/peers.h"
+#include "proxyd/ready_keys.h"
 #include "proxyd/reap.h"
 
 enum {
@@ -140,6 +141,7 @@ struct proxyd {
 	struct metrics metrics;
 	struct events events;
 	struct log_limit peers_log; // refusals that peers cause
+	struct ready_keys ready; // wiped as they are used or grow old
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;
 	size_t n_conns;
@@ -155,6 +157,7 @@ struct proxyd {
 	size_t held_bytes;			 // see HELD_BYTES_MAX
 	struct gather gather;		// of the answer that is being composed
 	uint8_t scratch[SCRATCH_BYTES]; // wiped after each use
+	uint8_t sealed[SCRATCH_BYTES];	// on its way out, while scratch is read
 	bool is_stopping;
 	int exit_status;
 	struct event stop_timer;

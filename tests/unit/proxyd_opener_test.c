@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxyd/ready_keys.h"
 #include "proxyd/sealed_v1.h"
 
 #define CHAT "/v1/chat/completions"
@@ -425,8 +426,9 @@ static void
 siblings_that_fail_end_in_an_error_not_in_silence(void **state)
 {
 	struct rig rig;
-	struct node host = node_make();
+	struct node host = node_make(), other = node_make();
 	struct reply reply;
+	size_t before;
 	int client;
 
 	(void)state;
@@ -438,10 +440,12 @@ siblings_that_fail_end_in_an_error_not_in_silence(void **state)
 	assert_true(reply_has(&reply, "Retry-After: "));
 	reply_done(&reply);
 	rig.tunnel_result = IPC__RESULT__RESULT_OK;
-	// cryptod takes the question and dies.
+	// cryptod takes the question and dies; no key for that host is ready.
+	rig_tell_peer(&rig, &other, PEER_SIGNED, "new");
 	rig.cryptod_is_silent = true;
-	client = http_post(&rig, CHAT, BODY);
-	RIG_UNTIL(&rig, rig.n_seals == 2);
+	before = rig.n_seals;
+	client = http_post(&rig, CHAT, "{\"model\":\"new\"}");
+	RIG_UNTIL(&rig, rig.n_seals > before);
 	ipc_peer_free(rig.cryptod);
 	rig.cryptod = NULL;
 	http_read(&rig, client, &reply);
@@ -455,6 +459,85 @@ siblings_that_fail_end_in_an_error_not_in_silence(void **state)
 	assert_int_equal(reply.status, 503);
 	reply_done(&reply);
 	rig_stop(&rig);
+}
+
+static void
+what_is_pipelined_behind_a_request_stays_as_it_is(void **state)
+{
+	struct reply first, second;
+	struct talk t;
+
+	(void)state;
+	talk_start(&t, no_args, PEER_SIGNED);
+	// With a key at hand the request leaves while the rest of what was
+	// read with it waits.
+	RIG_UNTIL(&t.rig, t.rig.n_seals == 1 + READY_KEYS_PER_ASK);
+	rig_run_ms(&t.rig, 100);
+	(void)close(t.client);
+	(void)close(t.tunnel);
+	buf_release(&t.request);
+	t.rig.cryptod_is_silent = true;
+	t.client = http_connect(t.rig.api);
+	http_send(t.client,
+	    "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\n"
+	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s"
+	    "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	    sizeof(BODY) - 1, BODY);
+	t.tunnel = rig_take_tunnel(&t.rig);
+	host_read(&t.rig, t.tunnel, &t.host, &t.request, t.key);
+	host_header(t.tunnel, t.host.key);
+	host_chunk(t.tunnel, t.key, HEAD_4 "full");
+	host_end(t.tunnel);
+	http_read(&t.rig, t.client, &first);
+	assert_int_equal(first.status, 200);
+	if (!reply_has(&first, "\"object\":\"list\"")) {
+		http_read(&t.rig, t.client, &second);
+		assert_int_equal(second.status, 200);
+		reply_done(&second);
+	}
+	reply_done(&first);
+	talk_stop(&t);
+}
+
+static void
+ready_keys_serve_one_request_each_and_their_host_only(void **state)
+{
+	uint8_t keys[1 + READY_KEYS_PER_ASK][REQUEST_KEY_LEN];
+	struct talk t;
+	struct node other = node_make();
+	size_t n = 0;
+
+	(void)state;
+	talk_start(&t, no_args, PEER_SIGNED);
+	memcpy(keys[n++], t.key, REQUEST_KEY_LEN);
+	// Its own, and those asked for ahead of the next ones.
+	RIG_UNTIL(&t.rig, t.rig.n_seals == N_ELEMENTS(keys));
+	rig_run_ms(&t.rig, 100);
+	t.rig.cryptod_is_silent = true;
+	while (n < N_ELEMENTS(keys)) {
+		(void)close(t.client);
+		(void)close(t.tunnel);
+		buf_release(&t.request);
+		t.client = http_post(&t.rig, CHAT, BODY);
+		t.tunnel = rig_take_tunnel(&t.rig);
+		host_read(&t.rig, t.tunnel, &t.host, &t.request, keys[n]);
+		for (size_t i = 0; i < n; i++)
+			assert_memory_not_equal(
+			    keys[i], keys[n], REQUEST_KEY_LEN);
+		n++;
+	}
+	// None is left for it; and another host never had one.
+	n = t.rig.n_tunnels;
+	(void)close(t.client);
+	t.client = http_post(&t.rig, CHAT, BODY);
+	rig_run_ms(&t.rig, 100);
+	rig_tell_peer(&t.rig, &other, PEER_SIGNED, "new");
+	(void)close(t.client);
+	t.client = http_post(&t.rig, CHAT, "{\"model\":\"new\"}");
+	rig_run_ms(&t.rig, 100);
+	assert_memory_equal(t.rig.sealed_to, other.key, INFERENCE_KEY_LEN);
+	assert_int_equal(t.rig.n_tunnels, n);
+	talk_stop(&t);
 }
 
 static void
@@ -513,6 +596,10 @@ main(void)
 		cmocka_unit_test(a_client_that_leaves_closes_the_tunnel),
 		cmocka_unit_test(
 		    siblings_that_fail_end_in_an_error_not_in_silence),
+		cmocka_unit_test(
+		    what_is_pipelined_behind_a_request_stays_as_it_is),
+		cmocka_unit_test(
+		    ready_keys_serve_one_request_each_and_their_host_only),
 		cmocka_unit_test(a_model_that_was_there_is_missed_not_unknown),
 		cmocka_unit_test(gossipd_that_breaks_a_rule_loses_its_channel),
 	};
