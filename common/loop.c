@@ -3,13 +3,12 @@
 #include "common/loop.h"
 
 static int
-configure(struct event_config *config, int flags, struct event_base **ret)
+configure(struct event_config *config, struct event_base **ret)
 {
 	struct event_base *base;
 
 	if (event_config_set_flag(config,
-		EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV | flags) ==
-		-1 ||
+		EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == -1 ||
 	    event_config_require_features(config, EV_FEATURE_O1) == -1)
 		return -EINVAL;
 	if ((base = event_base_new_with_config(config)) == NULL)
@@ -22,27 +21,15 @@ configure(struct event_config *config, int flags, struct event_base **ret)
 	return 0;
 }
 
-static int
-make(int flags, struct event_base **ret)
+int
+loop_new(struct event_base **ret)
 {
 	struct event_config *config = event_config_new();
 	int r;
 
 	if (config == NULL)
 		return -ENOMEM;
-	r = configure(config, flags, ret);
+	r = configure(config, ret);
 	event_config_free(config);
 	return r;
-}
-
-int
-loop_new(struct event_base **ret)
-{
-	return make(0, ret);
-}
-
-int
-loop_new_precise(struct event_base **ret)
-{
-	return make(EVENT_BASE_FLAG_PRECISE_TIMER, ret);
 }

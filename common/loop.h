@@ -14,7 +14,5 @@ enum {
 
 // epoll, whatever the environment says: the sandbox knows no other.
 MUST_CHECK int loop_new(struct event_base **ret);
-// With timers finer than a millisecond, at the price of a timerfd.
-MUST_CHECK int loop_new_precise(struct event_base **ret);
 
 #endif

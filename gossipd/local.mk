@@ -31,6 +31,7 @@ gossipd_libquic_a_SOURCES = \
 	gossipd/quic_conn.c \
 	gossipd/quic_endpoint.c \
 	gossipd/quic_link.c \
+	gossipd/quic_pace.c \
 	gossipd/quic_route.c \
 	gossipd/quic_stream.c \
 	gossipd/quic_tls.c \

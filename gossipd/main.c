@@ -73,8 +73,7 @@ main(int argc, char *argv[])
 	if (sodium_init() < 0)
 		fatal("sodium_init", -EIO);
 	json_object_seed(0); // reads a file at its first use otherwise
-	// QUIC paces its packets.
-	if ((r = loop_new_precise(&base)) < 0)
+	if ((r = loop_new(&base)) < 0)
 		fatal("loop", r);
 	if ((r = gossipd_new(&d, base, &options, &channels, service)) < 0)
 		fatal("start", r);

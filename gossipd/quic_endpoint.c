@@ -357,8 +357,11 @@ quic_new(struct quic **ret, const struct quic_config *config)
 	q->stateless_ts = quic_now();
 	q->stateless_budget = 1000ull * QUIC_STATELESS_BURST;
 	event_assign(&q->flush, q->config.base, -1, 0, on_flush, q);
+	q->pace_fd = -1;
 	q->rx = malloc((size_t)QUIC_RX_SLOTS * QUIC_RX_SLOT_LEN);
 	r = q->rx == NULL ? -ENOMEM : quic_tls_init(q);
+	if (r == 0)
+		r = quic_pace_init(q);
 	if (r == 0)
 		r = open_sockets(q);
 	if (r < 0) {
@@ -386,6 +389,7 @@ quic_free(struct quic *q)
 	for (size_t i = 0; i < q->n_sockets; i++)
 		quic_socket_close(&q->sockets[i]);
 	(void)event_del(&q->flush);
+	quic_pace_done(q);
 	quic_pool_done(q);
 	quic_tls_done(q);
 	free(q->rx);

@@ -118,6 +118,7 @@ struct quic_link {
 	ngtcp2_crypto_conn_ref ref;
 	struct event timer;
 	ngtcp2_tstamp armed; // UINT64_MAX: not
+	bool paced;	     // armed at the timerfd, not at `timer`
 	TAILQ_ENTRY(quic_link) all, dirty, attempt;
 	SLIST_HEAD(, quic_route) routes;
 	struct quic_source *source; // while half-open and accepted
@@ -185,6 +186,9 @@ struct quic {
 	size_t n_sockets;
 	uint8_t *rx; // owned; QUIC_RX_SLOTS slots
 	struct event flush;
+	int pace_fd;	       // owned; a timerfd, or -1
+	ngtcp2_tstamp pace_at; // it is set to; UINT64_MAX: not
+	struct event pace;
 	bool flushing_soon, closing;
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
 	uint8_t reset_key[32], token_key[32];
@@ -223,6 +227,11 @@ void quic_tls_done(struct quic *);
 MUST_CHECK int quic_tls_session_new(struct quic_link *);
 // After the handshake: the peer's key and the protocol, or -EPERM.
 MUST_CHECK int quic_tls_accept_peer(struct quic_link *);
+
+// quic_pace.c
+MUST_CHECK int quic_pace_init(struct quic *);
+void quic_pace_done(struct quic *);
+void quic_pace(struct quic_link *, ngtcp2_tstamp at, ngtcp2_tstamp now);
 
 // quic_udp.c
 MUST_CHECK int quic_socket_open(
@@ -273,8 +282,9 @@ MUST_CHECK int quic_link_dial(
     struct quic_conn *, const struct address *, ngtcp2_duration timeout);
 void quic_link_input(struct quic_link *, const struct address *local,
     const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len);
-void quic_link_mark(struct quic_link *); // has something to write
-void quic_link_arm(struct quic_link *);	 // its timer
+void quic_link_mark(struct quic_link *);    // has something to write
+void quic_link_arm(struct quic_link *);	    // its timer
+void quic_link_timeout(struct quic_link *); // that timer; may free the link
 // Something failed in ngtcp2: close, tell the connection.
 void quic_link_fail(struct quic_link *, int liberr);
 // End it: CONNECTION_CLOSE with error unless NULL.  Not from a callback of

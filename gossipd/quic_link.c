@@ -15,17 +15,16 @@ enum {
 	CLOSING_MAX_MS = 3000,
 	ACK_DELAY_MS = 5, // we promised 25 at most
 	FEW_BYTES = 64 << 10,
+	PRECISE_MS = 2, // shorter waits are the pacer's
 };
 
-static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+void
+quic_link_timeout(struct quic_link *l)
 {
-	struct quic_link *l = arg;
 	int r;
 
-	(void)fd;
-	(void)what;
 	l->armed = UINT64_MAX;
+	l->paced = false;
 	if (l->state == LINK_CLOSED) {
 		quic_link_free(l);
 		return;
@@ -35,6 +34,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		quic_link_fail(l, r);
 	else
 		quic_link_mark(l);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	quic_link_timeout(arg);
 }
 
 static struct quic_link *
@@ -69,6 +76,7 @@ transport_done(struct quic_link *l)
 	l->tls = NULL;
 	(void)event_del(&l->timer);
 	l->armed = UINT64_MAX;
+	l->paced = false;
 }
 
 void
@@ -275,32 +283,43 @@ only_acknowledges(const struct quic_link *l)
 	return info.bytes_in_flight <= FEW_BYTES;
 }
 
+static void
+arm_at(struct quic_link *l, ngtcp2_tstamp at, ngtcp2_tstamp now)
+{
+	ngtcp2_duration left = at > now ? at - now : 0;
+	struct timeval tv = { .tv_sec = (time_t)(left / NGTCP2_SECONDS),
+		.tv_usec = (suseconds_t)(left % NGTCP2_SECONDS /
+		    NGTCP2_MICROSECONDS) };
+
+	if (left > 0 && left < PRECISE_MS * NGTCP2_MILLISECONDS) {
+		(void)event_del(&l->timer);
+		quic_pace(l, at, now);
+		return;
+	}
+	// libevent counts from its idea of now, which is that of the start
+	// of the loop turn.
+	(void)event_base_update_cache_time(l->q->config.base);
+	(void)event_add(&l->timer, &tv);
+}
+
 void
 quic_link_arm(struct quic_link *l)
 {
 	const ngtcp2_duration late = ACK_DELAY_MS * NGTCP2_MILLISECONDS;
 	ngtcp2_tstamp at = ngtcp2_conn_get_expiry(l->ng), now;
-	struct timeval tv = { 0 };
 
 	if (at == l->armed)
 		return;
 	l->armed = at;
+	l->paced = false;
 	if (at == UINT64_MAX) {
 		(void)event_del(&l->timer);
 		return;
 	}
-	// libevent counts from its idea of now, which is that of the start
-	// of the loop turn: too early is useless, too late costs throughput.
-	(void)event_base_update_cache_time(l->q->config.base);
 	now = quic_now();
 	if (at < now + late && only_acknowledges(l))
 		at = now + late;
-	if (at > now) {
-		at = (at - now + NGTCP2_MICROSECONDS - 1) / NGTCP2_MICROSECONDS;
-		tv.tv_sec = (time_t)(at / 1000000);
-		tv.tv_usec = (suseconds_t)(at % 1000000);
-	}
-	(void)event_add(&l->timer, &tv);
+	arm_at(l, at, now);
 }
 
 // The peer has not heard that it is over.  Less and less often, lest two
