@@ -25,7 +25,9 @@ tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 FUZZ_LIBS = tests/fuzz/libreplay.a $(COMMON_LIBS)
 endif
 
-fuzz: $(FUZZ_TARGETS)
+# As `all` does it: first what others include.
+fuzz: $(BUILT_SOURCES)
+	@$(MAKE) $(AM_MAKEFLAGS) $(FUZZ_TARGETS)
 	@set -e; for t in $(FUZZ_TARGETS); do \
 	name=$$(basename $$t _fuzz); mkdir -p fuzz-found/$$name; \
 	echo "$$name: $(FUZZ_SECONDS) s"; \
