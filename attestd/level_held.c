@@ -41,6 +41,8 @@ why_none(const struct trust_store *store, const struct held *h,
 		return "the evidence is too old, or our clocks differ";
 	if (!is_accepted_image(store, &r->claims))
 		return "unblessed: the host's program is not on your list";
+	if (trust_is_revoked(store, r->endorsement))
+		return "revoked here: its TPM's endorsement key";
 	return NULL;
 }
 
@@ -75,8 +77,6 @@ why_no_hardware(const struct trust_store *store, const struct held *h)
 		return r->problems[EVIDENCE_ENDORSEMENT];
 	if (trust_is_revoked(store, r->root))
 		return "the root of its certificates is revoked here";
-	if (trust_is_revoked(store, r->endorsement))
-		return "its endorsement key is revoked here";
 	return h->is_activated ? NULL : why_not_activated(h);
 }
 

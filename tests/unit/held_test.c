@@ -144,10 +144,10 @@ every_level_says_why_it_is_not_one_higher(void **state)
 	check(r, LEVEL_HARDWARE, "");
 	decide(r, TRUST_REVOKE, r->host->root.fingerprint, NULL);
 	check(r, LEVEL_PINNED, "no root that is trusted here");
-	decide(r, TRUST_REVOKE, h->result.endorsement, NULL);
-	check(r, LEVEL_PINNED, "no root that is trusted here");
 	decide(r, TRUST_REVOKE, tpm_host_node, NULL);
 	check(r, LEVEL_NONE, "revoked here: the node");
+	decide(r, TRUST_REVOKE, h->result.endorsement, NULL);
+	check(r, LEVEL_NONE, "revoked here: its TPM's endorsement key");
 }
 
 static void
