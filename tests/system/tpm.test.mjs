@@ -3,8 +3,9 @@
 // itself.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { chat, getJson, startBackend, startNode, waitFor } from './lib.mjs'
-import { haveSwtpm, startSwtpm } from './swtpm.mjs'
+import { chat, getJson, runCommand, startBackend, startNode, waitFor }
+  from './lib.mjs'
+import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
 const skip = haveSwtpm ? false : 'swtpm is absent'
 const HEAD = 8 + 3 + 8 + 4 * 32 + 4 // of an evidence file
@@ -40,6 +41,14 @@ async function attestation (client, host) {
     made: Date.parse(a.timestamp), point: a.se_public_key }
 }
 
+// Of a node that asks for hardware: the status, and why not.
+async function asked (strict) {
+  const answer = await chat(strict,
+    { messages: [{ role: 'user', content: 'to a TPM' }] })
+  const body = await answer.json()
+  return { status: answer.status, why: body.error?.message }
+}
+
 async function serves (client) {
   const answer = await chat(client,
     { messages: [{ role: 'user', content: 'still here' }] })
@@ -49,17 +58,27 @@ async function serves (client) {
 
 describe('a TPM', { skip, concurrency: 2 }, () => {
   test('that hangs, dies and comes back', async t => {
-    const tpm = await startSwtpm(t)
+    const ca = new Authority(t)
+    const tpm = await startSwtpm(t, ca)
     const backend = await startBackend(t)
     tpm.signal('SIGSTOP')
     const host = await startNode(t, { backend: backend.url,
-      attester: tpm.attester, args: ['--rotate-seconds=60'] })
+      attester: tpm.attester,
+      args: ['--rotate-seconds=60', `--ek-chain=${ca.chain}`] })
     const client = await startNode(t, { join: await host.token() })
+    const strict = await startNode(t,
+      { join: await host.token(), requireAttestedHosts: true })
+    assert.equal(runCommand(['trust', `--state-dir=${strict.stateDir}`,
+      'add-root', ca.root, 'test authority']).status, 0)
     await client.waitModel('echo')
+    await strict.waitModel('echo')
     await waitFor('a TPM that does not answer', async () =>
       await problem(host) === 'the TPM does not answer', { ms: 30000 })
     assert.equal(await attestation(client, host), undefined)
     await serves(client)
+    const refused = await asked(strict)
+    assert.equal(refused.status, 503)
+    assert.match(refused.why, /vouches for the host|did not answer in time/)
 
     tpm.signal('SIGCONT')
     await waitFor('recovery', async () =>
@@ -69,12 +88,16 @@ describe('a TPM', { skip, concurrency: 2 }, () => {
     const first = await waitFor('evidence', async () =>
       await attestation(client, host), { ms: 30000 })
     assert.equal(first.node, host.ready.id)
+    await waitFor('a prompt to the TPM', async () =>
+      (await asked(strict)).status === 200, { ms: 60000 })
 
     // Dead: noticed at the next use, when the inference key is new.
     await tpm.kill()
     await waitFor('a TPM that is gone', async () =>
       /^the TPM /.test(await problem(host)), { ms: 120000 })
     await serves(client)
+    await waitFor('an end of the evidence', async () =>
+      (await asked(strict)).status === 503, { ms: 60000 })
     await tpm.start()
     await waitFor('recovery', async () =>
       await problem(host) === null, { ms: 60000 })
@@ -84,6 +107,9 @@ describe('a TPM', { skip, concurrency: 2 }, () => {
     }, { ms: 120000 })
     assert.equal(second.point, first.point)
     assert.ok(second.made > first.made)
+    // Its reset counter is another: it has to show its keys again.
+    await waitFor('a prompt to the TPM', async () =>
+      (await asked(strict)).status === 200, { ms: 60000 })
     await serves(client)
     assert.deepEqual(await host.stop(), { code: 0, signal: null })
     assert.doesNotMatch(host.logText(), /daemon-killed|daemon-died/)
