@@ -55,7 +55,7 @@ _meshllm() {
 		words=$(__meshllm_words options "$program" "$command" --help)
 		case $cur,$command in
 		-*,*) ;;
-		*,key | *,trust)
+		*,config | *,key | *,trust)
 			words+=" $(__meshllm_words words \
 				"$program" "$command" --help)"
 			;;

@@ -3,6 +3,7 @@ noinst_LIBRARIES += ctl/libctl.a
 ctl_libctl_a_SOURCES = \
 	ctl/ask.c ctl/ask.h \
 	ctl/channels.c \
+	ctl/config.c ctl/config.h \
 	ctl/daemons.c ctl/daemons.h \
 	ctl/doctor.c ctl/doctor.h \
 	ctl/handle_ready.c \
@@ -24,8 +25,8 @@ ctl_libctl_a_SOURCES = \
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS) \
 	$(CRYPTO_CFLAGS)
-# The trust files' format is a library of pure functions.
-CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a \
+# Pure functions: the trust files' format, and what options may be.
+CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a proxyd/libproxyparse.a \
 	gossipd/libgossipd_client.a $(EVIDENCE_LIBS) \
 	$(JANSSON_LIBS)
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "ctl/config.h"
 #include "ctl/doctor.h"
 #include "ctl/key.h"
 #include "ctl/run_options.h"
@@ -56,6 +57,7 @@ static const struct command commands[] = {
 	    command_status },
 	{ "invite", "Print the token with which others join this node.",
 	    command_invite },
+	{ "config", "Check the configuration file.", command_config },
 	{ "doctor", "Try what protects a node on this machine.",
 	    command_doctor },
 	{ "key", "Make and remove the API keys of this node.", command_key },

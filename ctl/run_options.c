@@ -8,6 +8,8 @@
 
 #include "common/address.h"
 #include "common/log.h"
+#include "proxyd/backend_url.h"
+#include "proxyd/values.h"
 
 #define SUITE "meshllm" // section of what concerns all daemons
 #define AT(field) offsetof(struct run_options, field)
@@ -23,12 +25,25 @@ check_address(const char *text)
 }
 
 static const char *
-check_api(const char *text)
+check_attester(const char *text)
 {
-	if (strncmp(text, "unix:/", 6) == 0 || check_address(text) == NULL)
+	if (strcmp(text, "none") == 0 || strcmp(text, "software") == 0 ||
+	    strcmp(text, "tpm2") == 0 || strncmp(text, "tpm2:", 5) == 0)
 		return NULL;
-	return "is not ADDR:PORT (numbers only, IPv6 as [ADDR]:PORT) or "
-	       "unix:/path";
+	return "is not tpm2[:TCTI], software or none";
+}
+
+// What it says only gossipd can read.
+static const char *
+check_token(const char *text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789-_";
+
+	return strspn(text, alphabet) == strlen(text)
+	    ? NULL
+	    : "has a character that no invite token has";
 }
 
 static const char *
@@ -74,7 +89,7 @@ static const struct option table[] = {
 	    OPTION_UINT, AT(rotate_seconds), 60, 604800 },
 	{ "attester", "attestd", "NAME",
 	    "What vouches for this node: tpm2[:TCTI], software or none.",
-	    OPTION_STRING, AT(attester) },
+	    OPTION_STRING, AT(attester), .check = check_attester },
 	{ "ek-chain", "attestd", "FILE",
 	    "Certificates of those who certified this machine's TPM, PEM.",
 	    OPTION_STRING, AT(ek_chain) },
@@ -85,13 +100,13 @@ static const struct option table[] = {
 	    "Address to put into the invite token.",
 	    OPTION_STRINGS, AT(advertise), .check = check_address },
 	{ "join", "gossipd", "TOKEN", "Invite token of a node to join.",
-	    OPTION_STRINGS, AT(join) },
+	    OPTION_STRINGS, AT(join), .check = check_token },
 	{ "api", "proxyd", "ADDR:PORT",
 	    "OpenAI API for clients of this machine; 127.0.0.1:9337.",
-	    OPTION_STRING, AT(api), .check = check_api },
+	    OPTION_STRING, AT(api), .check = value_check_api },
 	{ "api-socket-mode", "proxyd", "MODE",
 	    "Mode of the socket of --api=unix:/path, octal; 0600.",
-	    OPTION_STRING, AT(api_socket_mode) },
+	    OPTION_STRING, AT(api_socket_mode), .check = value_check_mode },
 	{ "api-socket-group", "proxyd", "GROUP",
 	    "Group of the socket of --api=unix:/path.",
 	    OPTION_STRING, AT(api_socket_group) },
@@ -100,19 +115,20 @@ static const struct option table[] = {
 	    OPTION_STRING, AT(api_keys) },
 	{ "allow-host", "proxyd", "NAME",
 	    "Name by which clients reach the API, besides localhost.",
-	    OPTION_STRINGS, AT(allow_host) },
+	    OPTION_STRINGS, AT(allow_host), .check = value_check_host },
 	{ "allow-origin", "proxyd", "ORIGIN",
 	    "Web pages of this origin may use the API.",
-	    OPTION_STRINGS, AT(allow_origin) },
+	    OPTION_STRINGS, AT(allow_origin), .check = value_check_origin },
 	{ "management", "proxyd", "ADDR:PORT",
 	    "Status and health; " DEFAULT_MANAGEMENT ".",
 	    OPTION_STRING, AT(management), .check = check_address },
 	{ "backend", "proxyd", "URL",
 	    "Inference server of this machine; makes the node a host.",
-	    OPTION_STRINGS, AT(backend) },
+	    OPTION_STRINGS, AT(backend), .check = backend_spec_check },
 	{ "require-attested-hosts", "proxyd", "LEVEL",
 	    "Send prompts only to hosts with evidence of this level.",
-	    OPTION_FLAG_OR_STRING, AT(require_attested_hosts) },
+	    OPTION_FLAG_OR_STRING, AT(require_attested_hosts),
+	    .check = value_check_level },
 	{ "allow-plaintext-peers", "proxyd", NULL,
 	    "Talk to peers without encryption where they have none.",
 	    OPTION_FLAG, AT(allow_plaintext_peers) },

@@ -13,40 +13,6 @@
 // Of a bucket that fills by per_minute tokens in 60,000 ms.
 enum { ACCESS_TOKEN = 60 * 1000 };
 
-static const char host_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-._"
-				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-static const char origin_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]";
-
-const char *
-access_check_host(const char *host)
-{
-	size_t n = strlen(host);
-
-	if (n == 0 || n > ACCESS_HOST_MAX)
-		return "is longer than a name can be";
-	return strspn(host, host_chars) == n
-	    ? NULL
-	    : "is not the name of a host (no port, no *)";
-}
-
-// As browsers write it (RFC 6454, section 6.2): lower case, no path.
-const char *
-access_check_origin(const char *origin)
-{
-	static const char scheme_chars[] =
-	    "abcdefghijklmnopqrstuvwxyz0123456789"
-	    "+-.";
-	size_t n = strspn(origin, scheme_chars);
-	const char *host = origin + n + 3;
-
-	if (strlen(origin) > ACCESS_ORIGIN_MAX)
-		return "is longer than an origin can be";
-	if (n == 0 || strncmp(origin + n, "://", 3) != 0 || *host == '\0' ||
-	    strspn(host, origin_chars) != strlen(host))
-		return "is not an origin: scheme://host[:port] in lower case";
-	return NULL;
-}
-
 // ---- keys
 
 static const struct access_key *

@@ -13,8 +13,6 @@
 #include "common/slice.h"
 #include "proxyd/http_head.h"
 
-enum { ACCESS_HOST_MAX = 253, ACCESS_ORIGIN_MAX = 253 };
-
 // One key and what is done with it.  It outlives the table while a request
 // holds it.
 struct access_key {
@@ -34,10 +32,6 @@ struct access {
 	const struct option_list *hosts;   // borrowed from the configuration
 	const struct option_list *origins; // borrowed
 };
-
-// NULL, or what is wrong with a value of the configuration.
-const char *access_check_host(const char *);
-const char *access_check_origin(const char *);
 
 // Read the keys of a file.  A key that was there before keeps its counts.  On
 // failure nothing changes, and error says why.

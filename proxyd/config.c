@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "proxyd/access.h"
+#include "proxyd/backend_url.h"
 #include "proxyd/keep_alive.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/queue.h"
+#include "proxyd/values.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"
@@ -36,30 +37,31 @@ static const struct option options[] = {
 	    OPTION_STRING, FIELD(log_format) },
 	{ "api", "proxyd", "ADDR:PORT",
 	    "OpenAI API, or unix:/path; default " DEFAULT_API,
-	    OPTION_STRING, FIELD(api) },
+	    OPTION_STRING, FIELD(api), .check = value_check_api },
 	{ "api-socket-mode", "proxyd", "MODE",
 	    "of unix:/path, octal; default 0600",
-	    OPTION_STRING, FIELD(api_socket_mode) },
+	    OPTION_STRING, FIELD(api_socket_mode), .check = value_check_mode },
 	{ "api-socket-group", "proxyd", "GROUP", "of unix:/path",
 	    OPTION_STRING, FIELD(api_socket_group) },
 	{ "api-keys", "proxyd", "FILE",
 	    "hashes of the keys that clients of the API must present",
 	    OPTION_STRING, FIELD(api_keys) },
 	{ "allow-host", "proxyd", "NAME", "answer to this name in Host as well",
-	    OPTION_STRINGS, FIELD(allow_hosts), .check = access_check_host },
+	    OPTION_STRINGS, FIELD(allow_hosts), .check = value_check_host },
 	{ "allow-origin", "proxyd", "ORIGIN",
 	    "let web pages of this origin ask",
 	    OPTION_STRINGS, FIELD(allow_origins),
-	    .check = access_check_origin },
+	    .check = value_check_origin },
 	{ "management", "proxyd", "ADDR:PORT",
 	    "status and health; default " DEFAULT_MANAGEMENT,
 	    OPTION_STRING, FIELD(management) },
 	{ "backend", "proxyd", "URL",
 	    "inference server: http://ADDR:PORT[/prefix] or unix:/path",
-	    OPTION_STRINGS, FIELD(backends) },
+	    OPTION_STRINGS, FIELD(backends), .check = backend_spec_check },
 	{ "require-attested-hosts", "proxyd", "LEVEL",
 	    "use only hosts with evidence of at least this level; hardware",
-	    OPTION_FLAG_OR_STRING, FIELD(require_attested) },
+	    OPTION_FLAG_OR_STRING, FIELD(require_attested),
+	    .check = value_check_level },
 	{ "allow-plaintext-peers", "proxyd", NULL,
 	    "also use and serve peers that cannot encrypt",
 	    OPTION_FLAG, FIELD(allow_plaintext_peers) },
@@ -152,27 +154,6 @@ check_management(
 }
 
 static int
-check_socket_mode(
-    struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
-{
-	const char *text =
-	    config->api_socket_mode != NULL ? config->api_socket_mode : "0600";
-	size_t n = strlen(text);
-	mode_t mode = 0;
-
-	for (size_t i = 0; i < n; i++)
-		mode = mode * 8 + (mode_t)(text[i] - '0');
-	if (n < 3 || n > 4 || strspn(text, "01234567") != n || mode > 0777) {
-		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--api-socket-mode %.40s: not an octal mode such as 0660",
-		    text);
-		return -EINVAL;
-	}
-	config->api_at.mode = mode;
-	return 0;
-}
-
-static int
 check_socket_group(
     struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
 {
@@ -196,19 +177,14 @@ check_api(struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
 {
 	static const char scheme[] = "unix:";
 	const char *text = config->api != NULL ? config->api : DEFAULT_API;
-	int r = 0;
+	int r;
 
 	if (strncmp(text, scheme, sizeof(scheme) - 1) == 0) {
 		config->api_at.unix_path = text + sizeof(scheme) - 1;
-		if (config->api_at.unix_path[0] != '/' ||
-		    strlen(text) > LISTEN_UNIX_PATH_MAX) {
-			(void)snprintf(error, CONFIG_ERROR_MAX,
-			    "--api %.120s: not an absolute path of at most "
-			    "100 bytes",
-			    text);
-			return -EINVAL;
-		}
-		return check_socket_mode(config, error);
+		config->api_at.mode = value_mode(config->api_socket_mode != NULL
+			? config->api_socket_mode
+			: "0600");
+		return 0;
 	}
 	if (config->api_socket_mode != NULL ||
 	    config->api_socket_group != NULL) {

@@ -15,8 +15,7 @@ struct proxyd;
 
 enum {
 	LISTEN_BACKLOG = 1024,
-	LISTEN_UNIX_PATH_MAX = 105, // with "unix:"
-	LISTEN_TEXT_MAX = 128,	    // "unix:" and a path, or an address
+	LISTEN_TEXT_MAX = 128, // "unix:" and a path, or an address
 };
 
 // Where: an address, or a path in the file system.

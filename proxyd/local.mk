@@ -23,7 +23,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/responses_input.c proxyd/responses_items.c \
 	proxyd/responses_job.h proxyd/responses_request.c \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
-	proxyd/usage.c proxyd/usage.h \
+	proxyd/usage.c proxyd/usage.h proxyd/values.c proxyd/values.h \
 	proxyd/sealed_request.c proxyd/sealed_v1.h \
 	proxyd/sse.c proxyd/sse.h proxyd/utf8.h
 proxyd_libproxyparse_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \

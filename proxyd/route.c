@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxyd/access.h"
+#include "proxyd/values.h"
 
 #define MODELS_PATH "/v1/models"
 
@@ -134,7 +135,7 @@ bool
 host_is_ours(
     struct slice host, const struct address *bound, const struct access *access)
 {
-	char text[ACCESS_HOST_MAX + 1];
+	char text[VALUE_HOST_MAX + 1];
 	struct in_addr v4;
 	struct in6_addr v6;
 

@@ -14,6 +14,7 @@
 
 #include "proxyd/gate.h"
 #include "proxyd/route.h"
+#include "proxyd/values.h"
 
 enum { MINUTE_MS = 60 * 1000 };
 
@@ -294,16 +295,16 @@ hosts_and_origins_of_the_configuration_are_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(hosts); i++)
-		if (access_check_host(hosts[i]) == NULL)
+		if (value_check_host(hosts[i]) == NULL)
 			fail_msg("%s", hosts[i]);
 	for (size_t i = 0; i < N_ELEMENTS(origins); i++)
-		if (access_check_origin(origins[i]) == NULL)
+		if (value_check_origin(origins[i]) == NULL)
 			fail_msg("%s", origins[i]);
-	assert_null(access_check_host("gpu-1.example.com"));
-	assert_null(access_check_origin("https://chat.example.com"));
-	assert_null(access_check_origin("http://[::1]:3000"));
-	assert_null(access_check_origin("chrome-extension://abcdef"));
-	assert_null(access_check_origin("tauri://localhost"));
+	assert_null(value_check_host("gpu-1.example.com"));
+	assert_null(value_check_origin("https://chat.example.com"));
+	assert_null(value_check_origin("http://[::1]:3000"));
+	assert_null(value_check_origin("chrome-extension://abcdef"));
+	assert_null(value_check_origin("tauri://localhost"));
 }
 
 // ---- the gate
