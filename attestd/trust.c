@@ -216,7 +216,7 @@ trust_line_text(const struct trust_line *line, char **ret)
 		    ret, "%s %s %s %" PRIu64 "\n", word, id, key, line->time);
 	else if (line->kind == TRUST_PIN)
 		n = asprintf(ret, "%s %s %s\n", word, id, key);
-	else if (line->kind == TRUST_ROOT)
+	else if (line->kind == TRUST_ROOT && line->name[0] != '\0')
 		n = asprintf(ret, "%s %s %s\n", word, id, line->name);
 	else
 		n = asprintf(ret, "%s %s\n", word, id);

@@ -76,7 +76,7 @@ check_every_change(struct quote *q, struct file *f)
 	for (size_t i = 0; i < len; i++) {
 		// Each bit of it, and all of them.
 		for (unsigned bit = 0; bit <= 8; bit++) {
-			uint8_t mask = bit == 8 ? 0xff : (uint8_t)(1u << bit);
+			uint8_t mask = (uint8_t)(bit == 8 ? 0xff : 1u << bit);
 			int r;
 
 			f->bytes[i] ^= mask;
