@@ -207,12 +207,14 @@ attempt_head(
 	n = snprintf((char *)a->head, sizeof(a->head),
 	    "POST %s%s HTTP/1.1\r\n"
 	    "Host: %s\r\n"
-	    "Content-Type: application/json\r\n"
+	    "Content-Type: %s\r\n"
 	    "Content-Length: %zu\r\n"
 	    "Accept: */*\r\n"
 	    "X-Request-Id: %s\r\n"
 	    "%s%s%s%s\r\n",
-	    prefix, endpoint_path(endpoint), host, attempt_body(a).len, req->id,
+	    prefix, endpoint_path(endpoint), host,
+	    req->form_type[0] != '\0' ? req->form_type : "application/json",
+	    attempt_body(a).len, req->id,
 	    key == NULL ? "" : "Authorization: Bearer ", key == NULL ? "" : key,
 	    key == NULL ? "" : "\r\n",
 	    keep_alive ? "" : "Connection: close\r\n");

@@ -142,11 +142,12 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
     const struct http_request *request, struct access_key *key)
 {
 	bool keep_alive = c->keep_alive;
+	struct slice boundary;
 	const char *why;
 
 	// Refused before its body was read: the connection has to end.
 	c->keep_alive = false;
-	why = content_refusal(&request->fields);
+	why = content_refusal(endpoint, &request->fields, &boundary);
 	if (why != NULL) {
 		client_refuse(c, 415, "unsupported_content_type", why);
 		return;
@@ -169,6 +170,11 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 	c->req->key = access_key_take(key);
 	if (gate_admit(c->req) < 0)
 		return;
+	if (endpoint_has_form(endpoint) &&
+	    request_expect_form(c->req, boundary) < 0) {
+		client_conn_close(c);
+		return;
+	}
 	c->keep_alive = keep_alive;
 	c->req->wants_close = !keep_alive;
 	request_set_id(

@@ -188,6 +188,7 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 	struct http_request request;
 	struct http_refusal why;
 	const char *unreadable;
+	struct slice boundary;
 	struct route route;
 
 	if (http_request_parse(head, len, HTTP_HOST_OPTIONAL, &request, &why) <
@@ -214,9 +215,16 @@ take_head(struct inbound *in, const uint8_t *head, size_t len)
 		models_answer_list(in->req);
 		return -EALREADY;
 	}
-	if ((unreadable = content_refusal(&request.fields)) != NULL) {
+	unreadable =
+	    content_refusal(route.endpoint, &request.fields, &boundary);
+	if (unreadable != NULL) {
 		refuse(in, 415, "unsupported_content_type", unreadable);
 		return -EBADMSG;
+	}
+	if (endpoint_has_form(route.endpoint) &&
+	    request_expect_form(in->req, boundary) < 0) {
+		refuse(in, 503, "overloaded", "out of memory");
+		return -ENOMEM;
 	}
 	if (request.framing == HTTP_BODY_LENGTH && request.length > BODY_MAX) {
 		refuse(in, 413, "request_too_large",

@@ -18,6 +18,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/json_out.c proxyd/json_out.h \
 	proxyd/json_scan.c proxyd/json_scan.h \
 	proxyd/json_text.c proxyd/json_text.h \
+	proxyd/multipart.c proxyd/multipart.h \
 	proxyd/openai_error.c proxyd/openai_error.h \
 	proxyd/responses.h proxyd/responses_answer.c \
 	proxyd/responses_input.c proxyd/responses_items.c \
@@ -40,6 +41,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
 	proxyd/backend.c proxyd/backend.h \
 	proxyd/backend_probe.c \
+	proxyd/body_scan.h \
 	proxyd/breaker.c proxyd/breaker.h \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/channels.c proxyd/channels.h \

@@ -338,15 +338,54 @@ refuse_rest(
 	return refuse_body(req, status, code, message);
 }
 
+int
+request_expect_form(struct request *req, struct slice boundary)
+{
+	if ((req->scan = malloc(sizeof(*req->scan))) == NULL)
+		return -ENOMEM;
+	req->scan->is_form = true;
+	multipart_init(&req->scan->form, boundary);
+	(void)snprintf(req->form_type, sizeof(req->form_type),
+	    "multipart/form-data; boundary=%s%.*s%s",
+	    http_is_token(boundary) ? "" : "\"", (int)boundary.len, boundary.at,
+	    http_is_token(boundary) ? "" : "\"");
+	return 0;
+}
+
 static int
-begin_body(struct request *req)
+begin_scan(struct request *req)
 {
 	if (req->scan != NULL)
 		return 0;
 	if ((req->scan = malloc(sizeof(*req->scan))) == NULL)
 		return -ENOMEM;
-	json_scan_init(req->scan);
-	return make_room_for_head(req);
+	req->scan->is_form = false;
+	json_scan_init(&req->scan->json);
+	return 0;
+}
+
+static int
+begin_body(struct request *req)
+{
+	int r = begin_scan(req);
+
+	return r < 0 || req->body.base != NULL ? r : make_room_for_head(req);
+}
+
+static int
+refuse_scan(struct request *req)
+{
+	const char *why = body_scan_why(req->scan);
+
+	if (req->scan->is_form)
+		return refuse_rest(req, 400, "invalid_form", why);
+	return refuse_rest(req, 400, "invalid_json", why);
+}
+
+static int
+feed_scan(struct request *req, const uint8_t *bytes, size_t n)
+{
+	return body_scan_feed(req->scan, bytes, n) < 0 ? refuse_scan(req) : 0;
 }
 
 int
@@ -364,10 +403,7 @@ request_body(struct request *req, const uint8_t *bytes, size_t n)
 	if (r < 0)
 		return refuse_rest(req, 503, "overloaded",
 		    "too much is being worked on, try again later");
-	if (json_scan_feed(req->scan, bytes, n) < 0)
-		return refuse_rest(
-		    req, 400, "invalid_json", json_scan_why(req->scan));
-	return 0;
+	return feed_scan(req, bytes, n);
 }
 
 int
@@ -377,9 +413,8 @@ request_adopt_body(
 	size_t max = in->max;
 	int r;
 
-	if ((req->scan = malloc(sizeof(*req->scan))) == NULL)
+	if (begin_scan(req) < 0)
 		return refuse_rest(req, 503, "overloaded", "out of memory");
-	json_scan_init(req->scan);
 	req->body = *in;
 	buf_init(in, max);
 	req->body_at = (size_t)(bytes - req->body.base);
@@ -388,28 +423,39 @@ request_adopt_body(
 	if (r < 0)
 		return refuse_rest(req, 503, "overloaded",
 		    "too much is being worked on, try again later");
-	if (json_scan_feed(req->scan, bytes, n) < 0)
-		return refuse_rest(
-		    req, 400, "invalid_json", json_scan_why(req->scan));
-	return 0;
+	return feed_scan(req, bytes, n);
+}
+
+// Nothing of it is still on its way.
+static int
+refuse_complete(struct request *req)
+{
+	const char *why = body_scan_why(req->scan);
+
+	if (req->scan->is_form)
+		return refuse_body(req, 400, "invalid_form", why);
+	return refuse_body(req, 400, "invalid_json", why);
 }
 
 static int
 read_scan(struct request *req)
 {
+	const char *model;
+
 	if (begin_body(req) < 0)
 		return refuse_body(req, 503, "overloaded", "out of memory");
-	if (json_scan_end(req->scan) < 0)
-		return refuse_body(
-		    req, 400, "invalid_json", json_scan_why(req->scan));
-	if (!req->scan->has_model || req->scan->model_len == 0)
+	if (body_scan_end(req->scan) < 0)
+		return refuse_complete(req);
+	model = body_scan_model(req->scan);
+	if (model[0] == '\0')
 		return refuse_body(
 		    req, 400, "missing_model", "the request names no model");
-	memcpy(req->model, req->scan->model, req->scan->model_len + 1);
-	req->wants_stream = req->scan->stream;
+	memcpy(req->model, model, strlen(model) + 1);
+	req->wants_stream = body_scan_stream(req->scan);
 	// A stream tells what it took when it was asked to; without memory for
 	// it nothing is counted, and nothing else is different.
-	if (!req->wants_stream || req->scan->has_stream_options ||
+	if (!req->wants_stream || req->scan->is_form ||
+	    req->scan->json.has_stream_options ||
 	    req->endpoint == ENDPOINT_RESPONSES ||
 	    req->endpoint == ENDPOINT_MESSAGES)
 		req->usage = calloc(1, sizeof(*req->usage));
@@ -462,6 +508,9 @@ request_route(struct request *req)
 		.has_session = req->endpoint != ENDPOINT_EMBEDDINGS,
 		.body = request_body_slice(req) };
 	struct failure failure;
+
+	if (req->form_type[0] != '\0')
+		ask.body = (struct slice){ NULL, 0 };
 
 	candidates_find(req->d, &ask, &req->candidates, &failure);
 	if (req->candidates.is_full) {

@@ -17,9 +17,9 @@
 #include "common/cleanup.h"
 #include "common/sizes.h"
 #include "proxyd/answer.h"
+#include "proxyd/body_scan.h"
 #include "proxyd/candidates.h"
 #include "proxyd/http_head.h"
-#include "proxyd/json_scan.h"
 #include "proxyd/openai_error.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/reap.h"
@@ -31,6 +31,7 @@ enum {
 	REQUEST_HEAD_ROOM = 1024,    // in front of the body, for a head of ours
 	ERROR_BODY_MAX = 256 * 1024, // of an upstream's error
 	RETRY_AFTER_S = 5,
+	REQUEST_FORM_TYPE_MAX = 32 + MULTIPART_BOUNDARY_MAX + 4,
 	REQUEST_ERROR_HINTS = 3,
 };
 
@@ -83,7 +84,8 @@ struct request {
 	struct buf body;	// REQUEST_HEAD_ROOM bytes, then the body
 	size_t body_at;		// offset from body.base
 	size_t held;		// proxyd_hold()
-	struct json_scan *scan; // owned, while the body comes
+	struct body_scan *scan; // owned, while the body comes
+	char form_type[REQUEST_FORM_TYPE_MAX]; // of form data; else empty
 	char model[MODEL_NAME_MAX + 1];
 	size_t request_bytes;
 
@@ -132,6 +134,8 @@ void request_abort(struct request *);
 
 // Keep the client's id if it is sane.
 void request_set_id(struct request *, const struct http_field *);
+// The body is form data; with this boundary, which was checked.
+MUST_CHECK int request_expect_form(struct request *, struct slice boundary);
 // More of the body.  Not 0: the request was refused and has ended.
 MUST_CHECK int request_body(struct request *, const uint8_t *, size_t n);
 // The body is complete; the answer may end before this returns.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxyd/access.h"
+#include "proxyd/multipart.h"
 #include "proxyd/values.h"
 
 #define MODELS_PATH "/v1/models"
@@ -29,6 +30,10 @@ static const struct entry entries[] = {
 	{ "/v1/embeddings", "POST", ENDPOINT_EMBEDDINGS,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/v1/responses", "POST", ENDPOINT_RESPONSES,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/audio/transcriptions", "POST", ENDPOINT_TRANSCRIPTIONS,
+	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
+	{ "/v1/audio/translations", "POST", ENDPOINT_TRANSLATIONS,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
 	{ "/v1/messages", "POST", ENDPOINT_MESSAGES,
 	    AT(DOOR_API) | AT(DOOR_TUNNEL) },
@@ -202,11 +207,25 @@ content_type_is_json(const struct http_fields *fields)
 	    f->value.at[n] == ' ' || f->value.at[n] == '\t';
 }
 
-const char *
-content_refusal(const struct http_fields *fields)
+static bool
+content_type_is_form(const struct http_fields *fields, struct slice *ret)
 {
-	if (!content_type_is_json(fields))
+	const struct http_field *f = NULL;
+
+	return http_fields_find_once(fields, "Content-Type", &f) && f != NULL &&
+	    multipart_boundary(f->value, ret) == 0;
+}
+
+const char *
+content_refusal(enum endpoint endpoint, const struct http_fields *fields,
+    struct slice *ret_boundary)
+{
+	if (!endpoint_has_form(endpoint) && !content_type_is_json(fields))
 		return "Content-Type must be application/json, once";
+	if (endpoint_has_form(endpoint) &&
+	    !content_type_is_form(fields, ret_boundary))
+		return "Content-Type must be multipart/form-data with a "
+		       "boundary, once";
 	for (size_t i = 0; i < fields->n; i++)
 		if (slice_is_nocase(fields->at[i].name, "Content-Encoding") &&
 		    !slice_is_nocase(fields->at[i].value, "identity"))

@@ -18,13 +18,15 @@ enum endpoint {
 	ENDPOINT_RESPONSES,
 	ENDPOINT_MESSAGES,     // Anthropic's; of backends that have them
 	ENDPOINT_COUNT_TOKENS, // of such messages
-	ENDPOINT_STATUS,       // management: GET /api/status
-	ENDPOINT_EVIDENCE,     // management: GET /api/evidence/{id}
-	ENDPOINT_HEALTH,       // management: GET /healthz
-	ENDPOINT_READY,	       // management: GET /readyz
-	ENDPOINT_VERSION,      // management: GET /version
-	ENDPOINT_METRICS,      // management: GET /metrics
-	ENDPOINT_EVENTS,       // management: GET /api/events
+	ENDPOINT_TRANSCRIPTIONS,
+	ENDPOINT_TRANSLATIONS,
+	ENDPOINT_STATUS,   // management: GET /api/status
+	ENDPOINT_EVIDENCE, // management: GET /api/evidence/{id}
+	ENDPOINT_HEALTH,   // management: GET /healthz
+	ENDPOINT_READY,	   // management: GET /readyz
+	ENDPOINT_VERSION,  // management: GET /version
+	ENDPOINT_METRICS,  // management: GET /metrics
+	ENDPOINT_EVENTS,   // management: GET /api/events
 };
 
 enum door {
@@ -48,7 +50,13 @@ const char *endpoint_path(enum endpoint);
 static inline bool
 endpoint_has_body(enum endpoint e)
 {
-	return e >= ENDPOINT_CHAT && e <= ENDPOINT_COUNT_TOKENS;
+	return e >= ENDPOINT_CHAT && e <= ENDPOINT_TRANSLATIONS;
+}
+// Whose body is form data, not JSON.
+static inline bool
+endpoint_has_form(enum endpoint e)
+{
+	return e == ENDPOINT_TRANSCRIPTIONS || e == ENDPOINT_TRANSLATIONS;
 }
 // Whose errors have Anthropic's members, too.
 static inline bool
@@ -68,7 +76,9 @@ bool request_is_cross_origin(const struct http_request *);
 // Content-Type is application/json, with parameters or without: a page
 // cannot send that to another origin without asking first.
 bool content_type_is_json(const struct http_fields *);
-// NULL, or why a body with these fields is not read (415).
-const char *content_refusal(const struct http_fields *);
+// NULL, or why a body with these fields is not read (415).  *ret_boundary is
+// set for form data.
+const char *content_refusal(
+    enum endpoint, const struct http_fields *, struct slice *ret_boundary);
 
 #endif

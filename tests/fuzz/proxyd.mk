@@ -44,3 +44,7 @@ EXTRA_DIST += tests/fuzz/corpus/responses
 FUZZ_TARGETS += tests/fuzz/json_hints_fuzz
 tests_fuzz_json_hints_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/json_hints
+
+FUZZ_TARGETS += tests/fuzz/multipart_fuzz
+tests_fuzz_multipart_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/multipart

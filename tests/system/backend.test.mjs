@@ -7,6 +7,7 @@ import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
 import { before, describe, test } from 'node:test'
+import OpenAI from 'openai'
 import { ask, chat, errorOf } from './http.mjs'
 import { Node, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
 import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
@@ -81,6 +82,62 @@ describe('a backend with manners of its own', () => {
         assert.equal(error.type, 'error')
         assert.equal(error.error.code, 'model_not_found')
       }
+    }
+  })
+
+  test('a sound file arrives as it went, byte for byte', async () => {
+    let got
+    backend.answer = (socket, nth, request) => {
+      got = request
+      socket.write(whole('{"text":"hello"}'))
+    }
+    const sound = Buffer.from(Array.from({ length: 3 << 20 },
+      (_, i) => (i * 7919 + (i >> 8)) & 0xff))
+    for (const node of [host, client]) {
+      const sdk = new OpenAI({ baseURL: node.baseUrl, apiKey: 'none',
+        maxRetries: 0 })
+      const file = await OpenAI.toFile(sound, 'a "b" é.wav'.replaceAll('"', ''))
+      for (const kind of ['transcriptions', 'translations']) {
+        const { text } = await sdk.audio[kind].create({ model: 'echo', file })
+        assert.equal(text, 'hello')
+        assert.match(got, new RegExp(`^POST /v1/audio/${kind} HTTP/1.1\r\n`))
+        const [, boundary] = /\r\nContent-Type: multipart\/form-data; boundary="?([^"\r]+)"?\r\n/.exec(got)
+        assert.ok(got.includes(`--${boundary}\r\n`))
+        assert.ok(got.endsWith(`--${boundary}--\r\n`) ||
+          got.endsWith(`--${boundary}--`))
+        assert.ok(got.includes(sound.toString('latin1')))
+        assert.ok(!/authorization/i.test(got))
+      }
+    }
+  })
+
+  test('form data that names no model, or no good one', async () => {
+    const post = async (node, form) => {
+      const { posts } = backend
+      const answer = await fetch(`${node.baseUrl}/audio/transcriptions`,
+        { method: 'POST', ...form })
+      const { error } = await answer.json()
+      assert.equal(backend.posts, posts)
+      return [answer.status, error.code]
+    }
+    const form = fields => {
+      const body = new FormData()
+      for (const [name, value] of fields) body.append(name, value)
+      return { body }
+    }
+    for (const node of [host, client]) {
+      assert.deepEqual(await post(node, form([['a', 'b']])),
+        [400, 'missing_model'])
+      assert.deepEqual(await post(node, form([['model', 'none']])),
+        [404, 'model_not_found'])
+      assert.deepEqual(await post(node,
+        form([['model', 'echo'], ['model', 'other']])), [400, 'invalid_form'])
+      assert.deepEqual(await post(node, { body: '{"model":"echo"}',
+        headers: { 'content-type': 'application/json' } }),
+      [415, 'unsupported_content_type'])
+      assert.deepEqual(await post(node, { body: '--x\r\n', headers: {
+        'content-type': 'multipart/form-data; boundary=x' } }),
+      [400, 'invalid_form'])
     }
   })
 

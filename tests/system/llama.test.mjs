@@ -105,7 +105,7 @@ const comparable = ({ status, type, text }) => ({ status, type, text: text
 // What the conformance client of the rigs finds, and we mean to answer
 // ourselves or not at all: not JSON and no such path never reach a backend,
 // a model has to be named, pages of other origins are refused.  Other APIs.
-const OURS = new RegExp('^(parity error |anthropic |ollama |CORS preflight)')
+const OURS = new RegExp('^(parity error |ollama |CORS preflight)')
 
 const why = missing()
 

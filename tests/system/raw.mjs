@@ -13,6 +13,7 @@ export async function startRaw (scope, more = {}) {
     let text = ''
     let nth = 0
     socket.setNoDelay()
+    socket.setEncoding('latin1') // a character is a byte
     socket.on('error', () => {})
     socket.on('data', piece => {
       text += piece

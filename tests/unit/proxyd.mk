@@ -5,7 +5,7 @@ EXTRA_DIST += tests/data/a_request_envelope.json \
 if HAVE_CMOCKA
 PROXYPARSE_TESTS = tests/unit/usage_test tests/unit/http_body_test tests/unit/http_head_test \
 	tests/unit/json_scan_test tests/unit/proxyparse_test \
-	tests/unit/responses_test \
+	tests/unit/multipart_test tests/unit/responses_test \
 	tests/unit/sealed_answer_test tests/unit/sealed_request_test
 check_PROGRAMS += $(PROXYPARSE_TESTS)
 TESTS += $(PROXYPARSE_TESTS)
@@ -30,6 +30,9 @@ tests_unit_json_scan_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_proxyparse_test_SOURCES = tests/unit/proxyparse_test.c
 tests_unit_proxyparse_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_proxyparse_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_multipart_test_SOURCES = tests/unit/multipart_test.c
+tests_unit_multipart_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_multipart_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_responses_test_SOURCES = tests/unit/responses_test.c
 tests_unit_responses_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_responses_test_LDADD = $(PROXYPARSE_TEST_LIBS)
