@@ -3,6 +3,7 @@
 #include "common/hex.h"
 
 #include <errno.h>
+#include <string.h>
 
 void
 hex_encode(char *ret, const uint8_t *bytes, size_t n)
@@ -39,4 +40,14 @@ hex_decode(const char *text, size_t len, uint8_t *ret, size_t n)
 		ret[i] = (uint8_t)((unsigned)digit_value(text[2 * i]) << 4 |
 		    (unsigned)digit_value(text[2 * i + 1]));
 	return 0;
+}
+
+const char *
+hex_check_endpoint_id(const char *text)
+{
+	uint8_t id[ENDPOINT_ID_LEN];
+
+	return hex_decode(text, strlen(text), id, sizeof(id)) == 0
+	    ? NULL
+	    : "is not an endpoint id: 64 hexadecimal digits in lower case";
 }

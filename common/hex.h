@@ -13,6 +13,9 @@ void hex_encode(char *ret, const uint8_t *bytes, size_t n);
 // Exactly 2 * n digits of 0-9a-f, or -EINVAL.
 MUST_CHECK int hex_decode(const char *text, size_t len, uint8_t *ret, size_t n);
 
+// For options: what is wrong with the text of an endpoint id, or NULL.
+const char *hex_check_endpoint_id(const char *text);
+
 static inline void
 hex_endpoint_id(const uint8_t id[static ENDPOINT_ID_LEN],
     char ret[static ENDPOINT_ID_HEX_LEN + 1])

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/hex.h"
 #include "common/log.h"
 #include "proxyd/backend_url.h"
 #include "proxyd/values.h"
@@ -129,6 +130,9 @@ static const struct option table[] = {
 	    "Send prompts only to hosts with evidence of this level.",
 	    OPTION_FLAG_OR_STRING, AT(require_attested_hosts),
 	    .check = value_check_level },
+	{ "only-host", "proxyd", "ID",
+	    "Send prompts only to nodes with an endpoint id of this list.",
+	    OPTION_STRINGS, AT(only_host), .check = hex_check_endpoint_id },
 	{ "allow-plaintext-peers", "proxyd", NULL,
 	    "Talk to peers without encryption where they have none.",
 	    OPTION_FLAG, AT(allow_plaintext_peers) },

@@ -110,6 +110,21 @@ candidates_fail_unattested(
 	ret->is_final = true;
 }
 
+static bool
+is_listed(const struct proxyd *d, const struct peer *peer)
+{
+	const struct option_list *only = &d->config->only_hosts;
+	char id[ENDPOINT_ID_HEX_LEN + 1];
+
+	if (only->n == 0)
+		return true;
+	hex_endpoint_id(peer->id, id);
+	for (size_t i = 0; i < only->n; i++)
+		if (strcmp(only->values[i], id) == 0)
+			return true;
+	return false;
+}
+
 // May this peer be used at all?  NULL, or the reason why not.
 static const char *
 refusal(const struct proxyd *d, enum peer_key key)
@@ -164,6 +179,11 @@ add_host(struct proxyd *d, const struct peer *peer, uint64_t now,
 	const char *why = refusal(d, key);
 	unsigned against = AGAINST_DISTANCE;
 
+	if (!is_listed(d, peer)) {
+		candidates_refuse(ret, peer->id, "not one of --only-host");
+		ret->any_unlisted = true;
+		return;
+	}
 	if (why != NULL) {
 		candidates_refuse(ret, peer->id, why);
 		ret->any_unattested = true;
@@ -430,14 +450,14 @@ explain_none(const struct proxyd *d, const char *model,
 		ret->retry_after_s = RETRY_AFTER_S;
 		return;
 	}
-	if (!c->any_unattested &&
+	if (!c->any_unattested && !c->any_unlisted &&
 	    recent_has(&d->peers.recent, model, clock_mono_ms())) {
 		failure_set(ret, 503, "host_unavailable",
 		    "no host of \"%.128s\" is there at the moment", model);
 		ret->retry_after_s = RETRY_AFTER_S;
 		return;
 	}
-	if (!c->any_unattested) {
+	if (!c->any_unattested && !c->any_unlisted) {
 		failure_set(ret, 404, "model_not_found",
 		    "the model \"%.128s\" does not exist or no host of it is "
 		    "known",
@@ -448,8 +468,14 @@ explain_none(const struct proxyd *d, const char *model,
 		candidates_fail_unattested(c, d, ret);
 		return;
 	}
-	failure_set(ret, 503, "plaintext_refused",
-	    "no host of \"%.128s\" may be used: %s", model, c->refused);
+	if (c->any_unattested)
+		failure_set(ret, 503, "plaintext_refused",
+		    "no host of \"%.128s\" may be used: %s", model,
+		    c->refused);
+	else
+		failure_set(ret, 503, "host_not_listed",
+		    "no host of \"%.128s\" may be used: %s", model,
+		    c->refused);
 	ret->is_final = true;
 }
 

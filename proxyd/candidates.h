@@ -43,7 +43,8 @@ struct candidates {
 	const char *how; // the first was chosen; static
 	// Hosts that policy forbids: "id: reason; ".
 	char refused[CANDIDATES_REASONS_MAX];
-	bool any_unattested;
+	bool any_unattested; // for want of a key, evidence or encryption
+	bool any_unlisted;   // not of --only-host
 	// When asked for: each source and what spoke for or against it.
 	char route[CANDIDATES_ROUTE_MAX];
 };

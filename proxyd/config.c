@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/log.h"
 #include "proxyd/backend_url.h"
 #include "proxyd/keep_alive.h"
@@ -62,6 +63,9 @@ static const struct option options[] = {
 	    "use only hosts with evidence of at least this level; hardware",
 	    OPTION_FLAG_OR_STRING, FIELD(require_attested),
 	    .check = value_check_level },
+	{ "only-host", "proxyd", "ID",
+	    "send prompts only to nodes with an endpoint id of this list",
+	    OPTION_STRINGS, FIELD(only_hosts), .check = hex_check_endpoint_id },
 	{ "allow-plaintext-peers", "proxyd", NULL,
 	    "also use and serve peers that cannot encrypt",
 	    OPTION_FLAG, FIELD(allow_plaintext_peers) },

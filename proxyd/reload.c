@@ -220,6 +220,17 @@ texts_differ(const char *a, const char *b)
 	return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
 }
 
+static bool
+lists_differ(const struct option_list *a, const struct option_list *b)
+{
+	if (a->n != b->n)
+		return true;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->values[i], b->values[i]) != 0)
+			return true;
+	return false;
+}
+
 static void
 say_needs_restart(bool differs, const char *option)
 {
@@ -240,6 +251,8 @@ say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
 	    "api-socket-group");
 	say_needs_restart(
 	    texts_differ(was->management, is->management), "management");
+	say_needs_restart(
+	    lists_differ(&was->only_hosts, &is->only_hosts), "only-host");
 	say_needs_restart(
 	    was->answer_seconds != is->answer_seconds, "answer-seconds");
 	say_needs_restart(was->plaintext_allowed != is->plaintext_allowed,

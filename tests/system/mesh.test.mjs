@@ -480,6 +480,28 @@ describe('what dies', { concurrency: true }, () => {
   }
 })
 
+describe('--only-host', () => {
+  test('a prompt goes to the nodes of the list and nowhere else', async t => {
+    const backend = await startBackend(t)
+    const host = await startNode(t, { backend: backend.url })
+    const join = await host.token()
+    const listed = await startNode(t,
+      { join, args: [`--only-host=${host.ready.id}`] })
+    const other = await startNode(t,
+      { join, args: [`--only-host=${listed.ready.id}`] })
+    await listed.waitModel('echo')
+    assert.equal((await chat(listed, 'hello')).status, 200)
+    await other.waitPeer(host.ready.id, p => p.models?.length > 0)
+    assertRefused(await chat(other, 'hello'), 503, 'host_not_listed')
+  })
+
+  test('what is no endpoint id ends the start', () => {
+    const done = runCommand(['run', '--only-host=abc'])
+    assert.equal(done.status, 2)
+    assert.match(done.stderr, /only-host: the value "abc" is not an endpoint id/)
+  })
+})
+
 describe('--require-attested-hosts', () => {
   test('without evidence nobody is good enough', async t => {
     const backend = await startBackend(t)

@@ -2,6 +2,7 @@
 // serves (tests/takeover/hostile.c: its own start, its own sandbox, then an
 // attacker in the place of its loop), all others are the real ones.
 import assert from 'node:assert/strict'
+import { createPrivateKey, createPublicKey } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
@@ -15,6 +16,14 @@ const ATTACK_MS = 20000
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8]
 // The replay memory is touched page by page, 32 MiB at most.
 const GROWTH_KIB = 40 * 1024
+
+// The honest host of tests/takeover/liar.c: its seed is 32 times 7.
+const HOST_ID = createPublicKey(createPrivateKey({
+  key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'),
+    Buffer.alloc(32, 7)]),
+  format: 'der',
+  type: 'pkcs8'
+})).export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex')
 
 // A folder with the programs of a node, one of them taken over.
 function programs (t, name, attack) {
@@ -135,6 +144,12 @@ describe('a gossipd that lies about keys', () => {
     // The control: with the truth it is sealed to the host.  And what nobody
     // can tell in an open mesh: that the other host is an invention.
     assert.deepEqual([...seen].sort(), ['host by host', 'liar by liar'])
+  })
+
+  test('with --only-host not to a node that it made up either', async t => {
+    const { node } = await rehearse(t, 'gossipd', 'lies',
+      { meanwhile: prompts, args: [`--only-host=${HOST_ID}`] })
+    assert.deepEqual([...new Set(sealed(node))], ['host by host'])
   })
 
   test('with attested hosts nothing is sealed at all', async t => {

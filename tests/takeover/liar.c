@@ -23,6 +23,7 @@ enum {
 	READ_MS = 2000,
 	ENVELOPE_MAX = 64 * 1024,
 	VALID_MS = 3600 * 1000,
+	HOST_SEED = 7,
 };
 
 struct node {
@@ -39,12 +40,16 @@ struct liar {
 	uint8_t genuine[ANNOUNCEMENT_LEN];
 };
 
+// The test knows the host's id: its seed is HOST_SEED, 32 times.
 static struct node
-make_node(void)
+make_node(const uint8_t *seed)
 {
 	struct node n;
 
-	(void)crypto_sign_keypair(n.id, n.identity);
+	if (seed != NULL)
+		(void)crypto_sign_seed_keypair(n.id, n.identity, seed);
+	else
+		(void)crypto_sign_keypair(n.id, n.identity);
 	(void)crypto_box_keypair(n.key, n.secret);
 	return n;
 }
@@ -284,11 +289,12 @@ void
 liar_run(int proxyd_fd)
 {
 	static struct liar l;
-	uint8_t own[ANNOUNCEMENT_LEN];
+	uint8_t own[ANNOUNCEMENT_LEN], seed[crypto_sign_SEEDBYTES];
 
+	memset(seed, HOST_SEED, sizeof(seed));
 	l = (struct liar){ .fd = proxyd_fd,
-		.host = make_node(),
-		.liar = make_node(),
+		.host = make_node(seed),
+		.liar = make_node(NULL),
 		.sequence = 1 };
 	announce(&l.host, l.sequence, clock_unix_ms() + VALID_MS, l.genuine);
 	for (unsigned round = 0; round < ROUNDS; round++)
