@@ -21,7 +21,7 @@ common_libcommon_a_SOURCES = \
 	common/node_options.c common/node_options.h \
 	common/options.c common/options.h \
 	common/porter.c common/porter.h \
-	common/posture.c common/posture.h common/posture_items.c \
+	common/posture.c common/posture.h common/posture_daemons.c common/posture_items.c \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \

@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 #include "common/process.h"
@@ -33,6 +35,25 @@ hash_image(uint8_t ret[static IMAGE_HASH_LEN])
 	return 0;
 }
 
+// Of this network namespace: /proc/self/net/dev has two lines of heading.
+static bool
+has_no_network(void)
+{
+	FILE *f = fopen("/proc/self/net/dev", "re");
+	char line[512];
+	unsigned n = 0;
+	bool is_alone = true;
+
+	if (f == NULL)
+		return false;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (n++ >= 2 &&
+		    strncmp(line + strspn(line, " "), "lo:", 3) != 0)
+			is_alone = false;
+	(void)fclose(f);
+	return n >= 2 && is_alone;
+}
+
 int
 measure_self(struct measure *ret)
 {
@@ -43,6 +64,8 @@ measure_self(struct measure *ret)
 	// Nobody says that he is ready without it.
 	ret->bits |= MEASURE_SECCOMP;
 #endif
+	if (has_no_network())
+		ret->bits |= MEASURE_NO_NETWORK;
 	ret->is_known = true;
 	return hash_image(ret->image);
 }
@@ -68,4 +91,47 @@ measure_put(struct measure *m, Ipc__Ready *ready)
 	ready->image.len = IMAGE_HASH_LEN;
 	ready->has_protection = true;
 	ready->protection = m->bits;
+}
+
+struct measured
+measured_of(const struct measure *m, enum ipc_role self, pid_t own_pid)
+{
+	struct measured ret = { .role = self,
+		.is_known = m->is_known,
+		.bits = m->bits,
+		.pid = (uint32_t)own_pid };
+
+	memcpy(ret.image, m->image, IMAGE_HASH_LEN);
+	return ret;
+}
+
+int
+measured_send(struct ipc_peer *peer, const struct measured *m)
+{
+	Ipc__Measured msg = IPC__MEASURED__INIT;
+
+	if (!m->is_known)
+		return 0;
+	msg.role = (uint32_t)m->role;
+	msg.image.data = (uint8_t *)(uintptr_t)m->image;
+	msg.image.len = IMAGE_HASH_LEN;
+	msg.protection = m->bits;
+	msg.pid = m->pid;
+	return ipc_notify(peer, IPC__TYPE__IPC_MEASURED, &msg.base, -1);
+}
+
+int
+measured_read(
+    const Ipc__Measured *msg, enum ipc_role role, struct measured *ret)
+{
+	if (msg->role != (uint32_t)role || msg->image.len != IMAGE_HASH_LEN ||
+	    (msg->protection & ~(uint32_t)MEASURE_ALL) != 0 ||
+	    msg->pid > INT32_MAX)
+		return -EBADMSG;
+	*ret = (struct measured){ .role = role,
+		.is_known = true,
+		.bits = msg->protection,
+		.pid = msg->pid };
+	memcpy(ret->image, msg->image.data, IMAGE_HASH_LEN);
+	return 0;
 }

@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "common/ipc.h"
 #include "proto/ipc.pb-c.h"
 
 enum { IMAGE_HASH_LEN = 32 };
@@ -16,7 +18,8 @@ enum measure_bits {
 	MEASURE_SECCOMP = 4, // when it says that it is ready
 	MEASURE_LANDLOCK = 8,
 	MEASURE_SECRET_MEMORY = 16, // cryptod: the identity is in it
-	MEASURE_ALL = 31,
+	MEASURE_NO_NETWORK = 32,    // no interface but loopback is in reach
+	MEASURE_ALL = 63,
 };
 
 struct measure {
@@ -33,5 +36,22 @@ MUST_CHECK int measure_self(struct measure *ret);
 void measure_self_or_die(struct measure *ret, bool is_guarded);
 // Put it into the message that the parent gets; borrows the measure.
 void measure_put(struct measure *, Ipc__Ready *);
+
+// What one daemon said of itself, as proxyd and gossipd keep it.
+struct measured {
+	enum ipc_role role;
+	bool is_known;
+	uint8_t image[IMAGE_HASH_LEN];
+	uint32_t bits;
+	uint32_t pid;
+};
+enum { MEASURED_BODY_MAX = 48 }; // of the message
+struct measured measured_of(
+    const struct measure *, enum ipc_role self, pid_t own_pid);
+// Without a parent: to proxyd, or the signer's to gossipd.
+MUST_CHECK int measured_send(struct ipc_peer *, const struct measured *);
+// -EBADMSG: it is not about this role, or out of shape.
+MUST_CHECK int measured_read(
+    const Ipc__Measured *, enum ipc_role role, struct measured *ret);
 
 #endif

@@ -74,6 +74,18 @@ __attribute__((format(printf, 4, 5))) void posture_set(
     struct posture *, enum posture_id, enum tri value, const char *source, ...);
 const char *tri_text(enum tri); // true, false, unknown
 
+struct posture_daemon {
+	const char *name;
+	bool keeps_keys; // of whatever kind, or decides about trust
+	bool is_cryptod;
+	bool is_known;	     // it said something of itself
+	uint32_t protection; // bits: measure.h
+};
+// The items about the daemons, by their own word; true only if none of those
+// concerned lacks it.  Not USERS.
+void posture_set_daemons(
+    struct posture *, const struct posture_daemon *, size_t n);
+
 // The four booleans that the mesh knows (field 37; bits: see node_codec.h).
 // Each is claimed only if everything that it stands for was measured.
 enum {

@@ -9,47 +9,19 @@
 #include "gossipd/client.h"
 #include "proxyd/client.h"
 
-enum { EVERY_DAEMON = (1 << N_DAEMONS) - 1 };
-
-// The first of these daemons that lacks the protection, or NULL.
-static const char *
-find_without(const struct suite *s, unsigned which, uint32_t bit)
-{
-	for (enum daemon_index d = 0; d < N_DAEMONS; d++)
-		if ((which & 1u << d) != 0 &&
-		    (s->children[d].protection & bit) == 0)
-			return daemons[d].name;
-	return NULL;
-}
-
 static void
 measure_daemons(const struct suite *s, struct posture *p)
 {
-	static const unsigned keepers =
-	    1 << CRYPTOD | 1 << SIGNER | 1 << VERIFIER;
-	static const struct {
-		enum posture_id id;
-		unsigned which;
-		uint32_t bit;
-	} items[] = {
-		{ POSTURE_SECRET_MEMORY, 1 << CRYPTOD, MEASURE_SECRET_MEMORY },
-		{ POSTURE_GUARD, keepers, MEASURE_GUARDED },
-		{ POSTURE_NO_DUMPS, EVERY_DAEMON, MEASURE_NOT_DUMPABLE },
-		{ POSTURE_SECCOMP, EVERY_DAEMON, MEASURE_SECCOMP },
-		{ POSTURE_LANDLOCK, EVERY_DAEMON, MEASURE_LANDLOCK },
-	};
+	struct posture_daemon list[N_DAEMONS];
 
-	for (size_t i = 0; i < N_ELEMENTS(items); i++) {
-		const char *without =
-		    find_without(s, items[i].which, items[i].bit);
-
-		if (without == NULL)
-			posture_set(
-			    p, items[i].id, TRI_TRUE, "the daemons say so");
-		else
-			posture_set(
-			    p, items[i].id, TRI_FALSE, "%s lacks it", without);
-	}
+	for (enum daemon_index d = 0; d < N_DAEMONS; d++)
+		list[d] = (struct posture_daemon){ .name = daemons[d].name,
+			.keeps_keys =
+			    d == CRYPTOD || d == SIGNER || d == VERIFIER,
+			.is_cryptod = d == CRYPTOD,
+			.is_known = true,
+			.protection = s->children[d].protection };
+	posture_set_daemons(p, list, N_DAEMONS);
 	posture_set(p, POSTURE_USERS,
 	    s->privilege.can_switch_users ? TRI_TRUE : TRI_FALSE,
 	    "how they were started");
