@@ -128,6 +128,16 @@ watch_one(struct attestd *d, enum ipc_role role, int *fd)
 	return ipc_peer_new(&d->peers[role], &config);
 }
 
+// proxyd shows it where there is no parent; gossipd hands the signer's on.
+static int
+tell_measured(struct attestd *d, enum ipc_role to)
+{
+	struct measured m = measured_of(
+	    &d->measure, d->role->self, service_own_pid(d->service));
+
+	return measured_send(d->peers[to], &m);
+}
+
 // Its caller has come anew if there is one already.
 static int
 on_channel(void *arg, size_t door, int fd)
@@ -139,7 +149,10 @@ on_channel(void *arg, size_t door, int fd)
 	ipc_peer_free(d->peers[role]);
 	d->peers[role] = NULL;
 	r = watch_one(d, role, &fd);
-	return r == 0 && role == ROLE_CRYPTOD ? attestd_ask_keys(d) : r;
+	if (r < 0)
+		return r;
+	return role == ROLE_CRYPTOD ? attestd_ask_keys(d)
+				    : tell_measured(d, role);
 }
 
 static void

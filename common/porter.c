@@ -1,6 +1,6 @@
 // The porter trusts the kernel about users and its own table about who may
 // come through which door; it reads nothing that a caller sends, and of what
-// another porter sends one descriptor and a number.  It must never hand over a
+// another porter sends one descriptor.  It must never hand over a
 // channel to a user other than its door's, nor keep an end.
 #include "common/porter.h"
 
@@ -63,20 +63,18 @@ struct porter {
 	struct porter_door *doors; // borrowed
 	size_t n;
 	int daemon; // owned, our end of the pair
-	pid_t daemon_pid;
-	uid_t uid; // ours
+	uid_t uid;  // ours
 	struct knock knocks[PORTER_DOORS_MAX];
 	struct log_limit refusals;
 	struct ipc_frame frame;
 };
 
-// A door's number and a process, with a channel.  The form is that of a
-// frame of ipc.h without a body.
+// A door's number, with a channel.  The form is that of a frame of ipc.h
+// without a body.
 static int
-send_channel(int to, size_t door, pid_t pid, int channel)
+send_channel(int to, size_t door, int channel)
 {
-	struct ipc_header h = { .type = (uint16_t)door,
-		.request_id = (uint32_t)pid };
+	struct ipc_header h = { .type = (uint16_t)door };
 	uint8_t bytes[sizeof(h)];
 
 	memcpy(bytes, &h, sizeof(h));
@@ -117,9 +115,9 @@ hand_over(struct porter *p, size_t door, int caller)
 	ours = pair[0];
 	theirs = pair[1];
 	// Whoever comes second finds the other end closed if this fails.
-	r = send_channel(p->daemon, door, 0, ours);
+	r = send_channel(p->daemon, door, ours);
 	if (r == 0)
-		r = send_channel(caller, 0, p->daemon_pid, theirs);
+		r = send_channel(caller, 0, theirs);
 	return r;
 }
 
@@ -230,8 +228,7 @@ answered(struct porter *p, size_t door)
 	if (r == 0)
 		r = check_channel(&p->doors[door], f->fd);
 	if (r == 0)
-		r = send_channel(
-		    p->daemon, door, (pid_t)f->header.request_id, f->fd);
+		r = send_channel(p->daemon, door, f->fd);
 	close_fd(&f->fd);
 	if (r < 0) {
 		later(p, door, r);
@@ -404,11 +401,9 @@ porter_start(struct porter_door *doors, size_t n, int *ret_fd)
 		return -EINVAL;
 	if (socketpair(AF_UNIX, PAIR_TYPE, 0, pair) == -1)
 		return -errno;
-	p = (struct porter){ .doors = doors,
-		.n = n,
-		.daemon = pair[1],
-		.daemon_pid = getpid(),
-		.uid = geteuid() };
+	p = (struct porter){
+		.doors = doors, .n = n, .daemon = pair[1], .uid = geteuid()
+	};
 	for (size_t i = 0; i < n; i++)
 		p.knocks[i] = (struct knock){ .fd = -1,
 			.backoff_ms = PORTER_BACKOFF_MS,
@@ -437,8 +432,7 @@ porter_knock(int fd, size_t door)
 }
 
 int
-porter_take(
-    int fd, size_t n, size_t *ret_door, int *ret_channel, pid_t *ret_pid)
+porter_take(int fd, size_t n, size_t *ret_door, int *ret_channel)
 {
 	struct ipc_frame f;
 	int r = ipc_receive(fd, &f);
@@ -450,7 +444,6 @@ porter_take(
 		return -EPROTO;
 	}
 	*ret_door = f.header.type;
-	*ret_pid = (pid_t)f.header.request_id;
 	*ret_channel = take_fd(&f.fd);
 	return 0;
 }

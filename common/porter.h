@@ -36,11 +36,10 @@ struct porter_door {
 MUST_CHECK int porter_start(struct porter_door *, size_t n, int *ret_fd);
 // The channel behind this door was lost: knock again.
 MUST_CHECK int porter_knock(int fd, size_t door);
-// A channel that the porter has for us.  *ret_pid: of the process on its
-// other side, as its porter says.  -EAGAIN: none; -EPIPE: the porter is gone;
-// -EPROTO: it is mad.
+// A channel that the porter has for us.  -EAGAIN: none; -EPIPE: the porter is
+// gone; -EPROTO: it is mad.
 MUST_CHECK int porter_take(
-    int fd, size_t n, size_t *ret_door, int *ret_channel, pid_t *ret_pid);
+    int fd, size_t n, size_t *ret_door, int *ret_channel);
 
 extern const struct sandbox_rule porter_sandbox[];
 extern const size_t porter_n_sandbox;

@@ -31,7 +31,6 @@ struct service {
 	int notify;	      // owned; -1: systemd does not listen
 	uint64_t watchdog_us; // 0: it does not watch
 	bool is_up[PORTER_DOORS_MAX];
-	pid_t pids[PORTER_DOORS_MAX];
 	pid_t own_pid;
 	bool is_ready, is_stopping;
 	struct event *porter_event, *signal_event, *watchdog_event; // owned
@@ -140,6 +139,13 @@ describe_door(const struct service_door *door, const char *dir,
 		    door->user);
 		return -ENOENT;
 	}
+	if (user->pw_uid == geteuid()) {
+		(void)snprintf(error, SERVICE_ERROR_MAX,
+		    "--doors: this daemon runs as %s, who is to be on the "
+		    "other side of a door: each daemon needs its own user",
+		    door->user);
+		return -EPERM;
+	}
 	*ret = (struct porter_door){
 		.name = door->name, .uid = user->pw_uid, .listening = -1
 	};
@@ -205,6 +211,7 @@ open_signals(void)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
 		return -errno;
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -351,7 +358,6 @@ service_lost(struct service *s, size_t door)
 	if (s == NULL || s->is_stopping)
 		return;
 	s->is_up[door] = false;
-	s->pids[door] = 0;
 	// Full: the porter has been told often enough.
 	if (!s->doors[door].is_ours)
 		(void)!porter_knock(s->porter, door);
@@ -364,16 +370,10 @@ service_own_pid(const struct service *s)
 	return s == NULL ? 0 : s->own_pid;
 }
 
-pid_t
-service_pid(const struct service *s, size_t door)
-{
-	return s == NULL ? 0 : s->pids[door];
-}
-
 // ---- events
 
 static void
-take(struct service *s, size_t door, int channel, pid_t pid)
+take(struct service *s, size_t door, int channel)
 {
 	int r = s->events->channel(s->arg, door, channel);
 
@@ -384,11 +384,8 @@ take(struct service *s, size_t door, int channel, pid_t pid)
 		return;
 	}
 	s->is_up[door] = true;
-	s->pids[door] = pid;
 	LOG(LOG_INFO, "channel-open", F("door", s->doors[door].name));
 	tell_status(s);
-	if (s->events->changed != NULL)
-		s->events->changed(s->arg);
 }
 
 static void
@@ -400,15 +397,14 @@ on_porter(evutil_socket_t fd, short what, void *arg)
 	for (unsigned i = 0; i < TAKE_AT_A_TIME; i++) {
 		size_t door;
 		int channel;
-		pid_t pid;
-		int r = porter_take(fd, s->n, &door, &channel, &pid);
+		int r = porter_take(fd, s->n, &door, &channel);
 
 		if (r == -EAGAIN)
 			return;
 		// Without it no lost channel would ever come back.
 		if (r < 0)
 			fatal("porter", r);
-		take(s, door, channel, pid);
+		take(s, door, channel);
 	}
 }
 
@@ -421,6 +417,12 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	// It would end us, and systemd would take that for a clean end.
+	if (info.ssi_signo == SIGHUP) {
+		LOG(LOG_WARNING, "reload-refused",
+		    F("error", "a change is taken at a restart only"));
+		return;
+	}
 	service_stopping(s);
 	s->events->stop(s->arg);
 }

@@ -32,8 +32,7 @@ struct service_events {
 	// A channel is there, fd is taken.  An earlier one of this door is
 	// over: its caller came anew.  -errno: it could not be used.
 	int (*channel)(void *arg, size_t door, int fd);
-	void (*stop)(void *arg);    // SIGTERM or SIGINT
-	void (*changed)(void *arg); // service_pid() of a door; may be NULL
+	void (*stop)(void *arg); // SIGTERM or SIGINT
 };
 
 // Take what systemd gives, start the porter.  With one thread, before any
@@ -65,7 +64,5 @@ void service_stopping(struct service *);
 // The channel behind a door is lost; knock again if that is ours to do.
 void service_lost(struct service *, size_t door);
 pid_t service_own_pid(const struct service *);
-// Process behind a door that we knock at, as it says; 0: not known.
-pid_t service_pid(const struct service *, size_t door);
 
 #endif

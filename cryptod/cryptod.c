@@ -235,6 +235,16 @@ watch_one(struct cryptod *d, enum ipc_role role, int *fd)
 	return ipc_peer_new(&d->peers[role], &config);
 }
 
+// proxyd shows it where there is no parent.
+static int
+tell_measured(struct cryptod *d)
+{
+	struct measured m =
+	    measured_of(&d->measure, ROLE_CRYPTOD, service_own_pid(d->service));
+
+	return measured_send(d->peers[ROLE_PROXYD], &m);
+}
+
 // Its caller has come anew if there is one already.
 static int
 on_channel(void *arg, size_t door, int fd)
@@ -242,9 +252,12 @@ on_channel(void *arg, size_t door, int fd)
 	struct cryptod *d = arg;
 	enum ipc_role role = cryptod_channels[door];
 
+	int r;
+
 	ipc_peer_free(d->peers[role]);
 	d->peers[role] = NULL;
-	return watch_one(d, role, &fd);
+	r = watch_one(d, role, &fd);
+	return r == 0 && role == ROLE_PROXYD ? tell_measured(d) : r;
 }
 
 static void

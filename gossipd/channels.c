@@ -169,6 +169,23 @@ slot_of(struct gossipd *d, size_t door)
 	return slots[door];
 }
 
+void
+channels_tell_measured(struct gossipd *d)
+{
+	struct measured own =
+	    measured_of(&d->measure, ROLE_GOSSIPD, service_own_pid(d->service));
+	int r;
+
+	if (d->service == NULL || d->proxyd == NULL || !d->is_confined)
+		return;
+	r = measured_send(d->proxyd, &own);
+	if (r == 0)
+		r = measured_send(d->proxyd, &d->signer_measured);
+	// The status then says that nobody has said it.
+	if (r < 0)
+		LOG(LOG_WARNING, "posture-not-told", F("error", log_error(r)));
+}
+
 // A new process on the other side: it knows nothing, and what it told before
 // may be different now.
 static int
@@ -180,6 +197,7 @@ greet(struct gossipd *d, size_t door)
 	case DOOR_PROXYD:
 		if (d->gossip != NULL)
 			publish_all(d);
+		channels_tell_measured(d);
 		return 0;
 	case DOOR_SIGNER:
 		d->evidence_ms = 0; // ask soon

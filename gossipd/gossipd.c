@@ -331,6 +331,8 @@ gossipd_ready(struct gossipd *d)
 	measure_put(&d->measure, &ready);
 	LOG(LOG_INFO, "serving", F("mesh", text));
 	mesh_run_actions(d);
+	d->is_confined = true;
+	channels_tell_measured(d);
 	service_ready(d->service);
 	return d->parent == NULL
 	    ? 0

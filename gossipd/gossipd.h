@@ -176,6 +176,8 @@ struct gossipd {
 	bool stopping, running_actions;
 	int exit_status;
 	struct measure measure;
+	struct measured signer_measured;
+	bool is_confined; // what was measured is in force
 	uint32_t posture; // POSTURE_V1_*, to announce
 };
 
@@ -199,6 +201,8 @@ extern const struct service_door gossipd_doors[GOSSIPD_CHANNELS];
 // ---- channels.c
 // Those of the parent are taken; else they come through the doors.
 MUST_CHECK int channels_open(struct gossipd *, const struct process_channels *);
+// To proxyd, where there is no parent: of us and of the signer.
+void channels_tell_measured(struct gossipd *);
 // A quic_sign_fn; arg is the gossipd.
 int gossipd_sign(void *arg, const uint8_t *content, size_t len,
     uint8_t ret_signature[static SIGNATURE_LEN]);
@@ -209,9 +213,9 @@ extern const size_t gossipd_n_sandbox;
 extern const struct landlock_policy gossipd_landlock;
 
 // ---- handle_node.c: cryptod, proxyd, signer, parent
-ipc_handler handle_posture, handle_key_changed, handle_tunnel_request,
-    handle_evidence_stream_request, handle_self_update, handle_self_models,
-    handle_stop;
+ipc_handler handle_posture, handle_measured, handle_key_changed,
+    handle_tunnel_request, handle_evidence_stream_request, handle_self_update,
+    handle_self_models, handle_stop;
 // result: an Ipc__Result
 void gossipd_tunnel_reply(struct gossipd *, uint32_t request_id, int result);
 // conn: that the stream is on; not looked at unless RESULT_OK.

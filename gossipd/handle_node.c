@@ -41,6 +41,20 @@ handle_posture(
 	return 0;
 }
 
+int
+handle_measured(
+    struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct gossipd *d = daemon_of(peer);
+	int r = measured_read(
+	    (const Ipc__Measured *)msg, ROLE_SIGNER, &d->signer_measured);
+
+	(void)frame;
+	if (r == 0)
+		channels_tell_measured(d);
+	return r;
+}
+
 void
 gossipd_tunnel_reply(struct gossipd *d, uint32_t request_id, int result)
 {

@@ -3,9 +3,8 @@
 // flight through it has failed by then, everything else goes on.
 #include "proxyd/channels.h"
 
-#include <stdio.h>
-
 #include "common/log.h"
+#include "proxyd/measure.h"
 #include "proxyd/verdict.h"
 
 // In the order of proxyd_doors and of the descriptors of a parent.
@@ -38,31 +37,6 @@ forget_peers(struct proxyd *d)
 }
 
 static void
-show_process(struct proxyd *d, const char *name, pid_t pid)
-{
-	struct process_shown *p;
-
-	if (d->self.n_processes >= PROCESSES_SHOWN_MAX)
-		return;
-	p = &d->self.processes[d->self.n_processes++];
-	(void)snprintf(p->name, sizeof(p->name), "%s", name);
-	p->pid = (uint32_t)pid;
-}
-
-// A parent tells; else those are shown whom we have met.
-static void
-show_processes(struct proxyd *d)
-{
-	if (d->service == NULL)
-		return;
-	d->self.n_processes = 0;
-	show_process(d, "proxyd", service_own_pid(d->service));
-	for (size_t i = 0; i < PROXYD_CHANNELS; i++)
-		show_process(
-		    d, ipc_role_name(roles[i]), service_pid(d->service, i));
-}
-
-static void
 lost(struct proxyd *d, enum ipc_role role)
 {
 	for (size_t i = 0; i < PROXYD_CHANNELS; i++)
@@ -70,7 +44,6 @@ lost(struct proxyd *d, enum ipc_role role)
 			service_lost(d->service, i);
 	if (role == ROLE_GOSSIPD && d->service != NULL)
 		forget_peers(d);
-	show_processes(d);
 }
 
 static void
@@ -114,10 +87,12 @@ greet(struct proxyd *d, enum ipc_role role)
 {
 	if (role == ROLE_CRYPTOD)
 		proxyd_ask_keys(d);
-	else if (role == ROLE_GOSSIPD && proxyd_knows_self(d))
-		proxyd_tell_self(d);
 	else if (role == ROLE_VERIFIER)
 		verdicts_void(d, NULL);
+	else if (proxyd_knows_self(d))
+		proxyd_tell_self(d);
+	if (role == ROLE_GOSSIPD)
+		measure_show(d);
 }
 
 static int
@@ -137,12 +112,6 @@ on_channel(void *arg, size_t door, int fd)
 }
 
 static void
-on_change(void *arg)
-{
-	show_processes(arg);
-}
-
-static void
 on_stop(void *arg)
 {
 	LOG(LOG_INFO, "stopping");
@@ -152,11 +121,10 @@ on_stop(void *arg)
 int
 channels_open(struct proxyd *d)
 {
-	static const struct service_events events = { on_channel, on_stop,
-		on_change };
+	static const struct service_events events = { on_channel, on_stop };
 	int r;
 
-	show_processes(d);
+	measure_show(d);
 	if (d->service != NULL)
 		return service_watch(d->service, d->base, &events, d);
 	r = open_channel(d, &d->channels.parent_fd, ROLE_PARENT);

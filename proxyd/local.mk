@@ -45,6 +45,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/breaker.c proxyd/breaker.h \
 	proxyd/candidates.c proxyd/candidates.h \
 	proxyd/channels.c proxyd/channels.h \
+	proxyd/measure.c proxyd/measure.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
 	proxyd/client_conn_state.h proxyd/client_request.c \
 	proxyd/config.c proxyd/config.h \

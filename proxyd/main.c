@@ -12,6 +12,7 @@
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "proxyd/json_memory.h"
+#include "proxyd/measure.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/sandbox.h"
 
@@ -95,6 +96,7 @@ main(int argc, char *argv[])
 		complain_and_exit(error, EXIT_FAILURE);
 
 	measure_self_or_die(&d->measure, false);
+	measure_machine(d);
 
 	// 4. give it all up
 	if ((r = process_confine()) < 0)

@@ -39,6 +39,7 @@ enum {
 	BODY_MAX = 70 * 1024 * 1024, // of one request
 	SCRATCH_BYTES = 64 * 1024,   // one read
 	PROCESSES_SHOWN_MAX = 16,
+	PROXYD_DAEMONS = 5, // of a node, itself among them
 	ADDRESSES_SHOWN_MAX = 16,
 
 	ASK_DEADLINE_MS = 5000, // cryptod, verifier
@@ -162,6 +163,9 @@ struct proxyd {
 	int exit_status;
 	struct event stop_timer;
 	struct measure measure;
+	// Without a parent: what was measured, see measure.c.
+	struct posture machine;
+	struct measured measured[PROXYD_DAEMONS];
 };
 
 // Binds the listeners; fds of the channels are taken in any case.
@@ -198,6 +202,7 @@ ipc_handler handle_stop, handle_processes, handle_posture,
     handle_attester_state;		       // handle_parent.c
 ipc_handler handle_reload_file, handle_reload; // reload.c
 ipc_handler handle_key_changed;		       // handle_cryptod.c
+ipc_handler handle_measured;		       // measure.c
 ipc_handler handle_mesh_info, handle_peer_update, handle_peer_models,
     handle_peer_gone, handle_tunnel_inbound; // handle_gossipd.c
 ipc_handler handle_verdicts_void;	     // verdict.c

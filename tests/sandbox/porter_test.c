@@ -81,13 +81,13 @@ comes(int fd, int ms)
 }
 
 static int
-take(int porter, pid_t *ret_pid)
+take(int porter)
 {
 	size_t door = 99;
 	int channel = -1;
 
 	assert_true(comes(porter, WAIT_MS));
-	assert_int_equal(porter_take(porter, 1, &door, &channel, ret_pid), 0);
+	assert_int_equal(porter_take(porter, 1, &door, &channel), 0);
 	assert_int_equal(door, 0);
 	return channel;
 }
@@ -97,11 +97,9 @@ expect_nothing(int porter)
 {
 	size_t door;
 	int channel;
-	pid_t pid;
 
 	assert_false(comes(porter, SILENCE_MS));
-	assert_int_equal(
-	    porter_take(porter, 1, &door, &channel, &pid), -EAGAIN);
+	assert_int_equal(porter_take(porter, 1, &door, &channel), -EAGAIN);
 }
 
 // The porter ends when its daemon does.
@@ -131,11 +129,9 @@ static void
 both_sides_get_an_end_of_one_channel(void **state)
 {
 	int server = start_server(geteuid()), caller = start_caller(geteuid());
-	pid_t pid = 0;
-	int ours = take(server, &pid), theirs = take(caller, &pid);
+	int ours = take(server), theirs = take(caller);
 
 	(void)state;
-	assert_int_equal(pid, getpid());
 	expect_joined(ours, theirs);
 	// No porter has kept an end of it.
 	(void)close(ours);
@@ -149,11 +145,10 @@ static void
 a_lost_channel_comes_back(void **state)
 {
 	int server = start_server(geteuid()), caller = start_caller(geteuid());
-	pid_t pid;
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		int ours = take(server, &pid), theirs = take(caller, &pid);
+		int ours = take(server), theirs = take(caller);
 
 		expect_joined(ours, theirs);
 		(void)close(ours);
@@ -170,7 +165,6 @@ a_door_that_is_not_there_yet_is_tried_again(void **state)
 {
 	int caller, server;
 	char path[PORTER_PATH_MAX];
-	pid_t pid;
 
 	(void)state;
 	door_path(path);
@@ -178,8 +172,8 @@ a_door_that_is_not_there_yet_is_tried_again(void **state)
 	caller = start_caller(geteuid());
 	expect_nothing(caller);
 	server = start_server(geteuid());
-	(void)close(take(caller, &pid));
-	(void)close(take(server, &pid));
+	(void)close(take(caller));
+	(void)close(take(server));
 	end(caller);
 	end(server);
 }
@@ -192,13 +186,12 @@ a_new_server_finds_those_who_wait(void **state)
 		.name = "test-door", .uid = geteuid(), .listening = listening
 	};
 	int server;
-	pid_t pid;
 
 	(void)state;
 	expect_nothing(caller);
 	assert_int_equal(porter_start(&door, 1, &server), 0);
-	(void)close(take(caller, &pid));
-	(void)close(take(server, &pid));
+	(void)close(take(caller));
+	(void)close(take(server));
 	end(caller);
 	end(server);
 }
@@ -239,7 +232,6 @@ static void
 only_the_doors_user_comes_in(void **state)
 {
 	int server;
-	pid_t pid;
 
 	(void)state;
 	need_root();
@@ -248,7 +240,7 @@ only_the_doors_user_comes_in(void **state)
 		assert_int_equal(come_as(uid), 1);
 	expect_nothing(server);
 	assert_int_equal(come_as(NOBODY), 0);
-	(void)close(take(server, &pid));
+	(void)close(take(server));
 	end(server);
 }
 
@@ -304,11 +296,10 @@ a_daemon_that_talks_nonsense_is_not_heard(void **state)
 {
 	int caller = start_caller(geteuid());
 	int server = start_server(geteuid());
-	pid_t pid;
 
 	(void)state;
-	(void)close(take(caller, &pid));
-	(void)close(take(server, &pid));
+	(void)close(take(caller));
+	(void)close(take(server));
 	assert_int_equal(porter_knock(caller, 7), 0);
 	assert_int_equal(porter_knock(caller, 65535), 0);
 	assert_int_equal(porter_knock(server, 0), 0); // that is a door
@@ -324,7 +315,6 @@ a_porter_that_is_mad_is_noticed(void **state)
 	struct ipc_header h = { .type = 1 };
 	size_t door;
 	int pair[2], channel;
-	pid_t pid;
 
 	(void)state;
 	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
@@ -334,10 +324,9 @@ a_porter_that_is_mad_is_noticed(void **state)
 	assert_int_equal(send(pair[0], "123456789", 9, 0), 9);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(
-		    porter_take(pair[1], 1, &door, &channel, &pid), -EPROTO);
+		    porter_take(pair[1], 1, &door, &channel), -EPROTO);
 	(void)close(pair[0]);
-	assert_int_equal(
-	    porter_take(pair[1], 1, &door, &channel, &pid), -EPIPE);
+	assert_int_equal(porter_take(pair[1], 1, &door, &channel), -EPIPE);
 	(void)close(pair[1]);
 }
 

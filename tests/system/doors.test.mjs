@@ -127,12 +127,29 @@ describe('a node that systemd runs', { skip: reason }, () => {
 
   test('serves in every direction', async () => {
     await assertServes()
-    const status = await near.status()
-    const names = status.processes.map(p => p.name)
-    for (const name of ['proxyd', 'cryptod', 'gossipd', 'attestd-verifier']) {
-      assert.ok(names.includes(name), `${name} is not shown`)
+  })
+
+  test('shows its processes and what protects them', async () => {
+    const status = await waitFor('all measures', async () => {
+      const s = await near.status()
+      return Object.keys(s.images).length === SERVICES.length && s
+    })
+    for (const service of SERVICES) {
+      const shown = status.processes.find(p => p.name === service)
+      assert.equal(String(shown?.pid), machine.show(service).MainPID, service)
+      assert.equal(shown.state, 'running')
+      assert.match(status.images[service], /^[0-9a-f]{64}$/)
     }
-    assert.ok(status.processes.every(p => p.state === 'running'))
+    const posture = Object.fromEntries(
+      status.posture.map(p => [p.name, `${p.value}: ${p.source}`]))
+    for (const name of ['guarded', 'no-core-dumps', 'seccomp', 'own-users',
+      'no-network']) {
+      assert.match(posture[name] ?? '', /^true: /, name)
+    }
+    assert.ok(Object.keys(posture).length > 20)
+    // Nothing that was not measured is claimed to others.
+    const own = (await guest.status()).peers.find(p => p.id === status.id)
+    assert.ok(own)
   })
 
   // What a daemon's restart may cost: nothing else may.

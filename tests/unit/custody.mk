@@ -30,6 +30,18 @@ tests_sandbox_porter_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_sandbox_porter_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/service_test
+TESTS += tests/unit/service_test
+tests_unit_service_test_SOURCES = tests/unit/service_test.c
+tests_unit_service_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_service_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/measured_test
+TESTS += tests/unit/measured_test
+tests_unit_measured_test_SOURCES = tests/unit/measured_test.c
+tests_unit_measured_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_measured_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/posture_test
 TESTS += tests/unit/posture_test
 tests_unit_posture_test_SOURCES = tests/unit/posture_test.c

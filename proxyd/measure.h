@@ -1,0 +1,11 @@
+// What proxyd shows of the machine and the daemons where there is no parent.
+#ifndef PROXYD_MEASURE_H
+#define PROXYD_MEASURE_H
+
+#include "proxyd/proxyd.h"
+
+void measure_machine(struct proxyd *); // before the sandbox
+// What is known now: into the status, and what may be announced to gossipd.
+void measure_show(struct proxyd *);
+
+#endif

@@ -1,0 +1,340 @@
+// What systemd may give a daemon and what it may not, and what it is told
+// back.  Each start is a process of its own, with descriptors 3, 4, ...
+#include "common/service.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "common/loop.h"
+
+enum { WAIT_MS = 5000, LISTEN_FIRST = 3 };
+
+static char dir[] = "/tmp/service_test.XXXXXX";
+
+// Users that every machine has; none of them is who runs this.
+static const struct service_door doors[] = {
+	{ "test-one", "daemon", "one", .is_ours = true },
+	{ "test-two", "bin", "two", .is_ours = true },
+	{ "test-three", "sys", "three" },
+};
+
+struct given {
+	const char *names; // LISTEN_FDNAMES
+	const char *n;	   // LISTEN_FDS
+	const char *pid;   // LISTEN_PID; NULL: the right one
+	int type;	   // of the sockets; 0: SOCK_SEQPACKET
+	bool is_silent;	   // they do not listen
+	const char *notify, *watchdog;
+	const struct service_door *doors; // NULL: those above
+	size_t n_doors;
+};
+
+static int
+make_socket(const struct given *g, unsigned i)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, g->type != 0 ? g->type : SOCK_SEQPACKET, 0);
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/%u", dir, i);
+	(void)unlink(at.sun_path);
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == -1 ||
+	    (!g->is_silent && g->type != SOCK_DGRAM && listen(fd, 4) == -1))
+		_exit(99);
+	return fd;
+}
+
+static void
+give(const struct given *g)
+{
+	unsigned n = g->n == NULL ? 0 : (unsigned)(g->n[0] - '0');
+	int fds[8];
+	char pid[16];
+
+	for (unsigned i = 0; i < n; i++)
+		fds[i] = fcntl(make_socket(g, i), F_DUPFD, 64);
+	for (unsigned i = 0; i < n; i++)
+		if (dup2(fds[i], LISTEN_FIRST + (int)i) == -1)
+			_exit(99);
+	(void)snprintf(pid, sizeof(pid), "%d", getpid());
+	(void)clearenv();
+	if (g->names != NULL)
+		(void)setenv("LISTEN_FDNAMES", g->names, 1);
+	if (g->n != NULL)
+		(void)setenv("LISTEN_FDS", g->n, 1);
+	(void)setenv("LISTEN_PID", g->pid == NULL ? pid : g->pid, 1);
+	if (g->notify != NULL)
+		(void)setenv("NOTIFY_SOCKET", g->notify, 1);
+	if (g->watchdog != NULL)
+		(void)setenv("WATCHDOG_USEC", g->watchdog, 1);
+}
+
+// The error of a start, "" for none.
+static void
+start(const struct given *g, char ret[static SERVICE_ERROR_MAX])
+{
+	int out[2], status;
+	pid_t pid;
+
+	assert_return_code(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		char error[SERVICE_ERROR_MAX] = "";
+		int to = fcntl(out[1], F_DUPFD_CLOEXEC, 128), r;
+		struct service *s;
+
+		give(g);
+		// It closes what it was not given.
+		if (dup2(to, 2) == -1)
+			_exit(98);
+		r = service_start(&s, dir, g->doors == NULL ? doors : g->doors,
+		    g->doors == NULL ? N_ELEMENTS(doors) : g->n_doors, error);
+		(void)dprintf(2, "%s", r < 0 ? error : "started");
+		_exit(0);
+	}
+	(void)close(out[1]);
+	for (size_t n = 0;;) {
+		ssize_t got = read(out[0], ret + n, SERVICE_ERROR_MAX - 1 - n);
+
+		if (got <= 0) {
+			ret[n] = '\0';
+			break;
+		}
+		n += (size_t)got;
+	}
+	(void)close(out[0]);
+	assert_true(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+expect(const struct given *g, const char *text)
+{
+	char error[SERVICE_ERROR_MAX];
+
+	start(g, error);
+	if (strstr(error, text) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", text, error);
+}
+
+static void
+starts_with_its_sockets_in_any_order(void **state)
+{
+	(void)state;
+	expect(&(struct given){ .names = "test-one:test-two", .n = "2" },
+	    "started");
+	expect(&(struct given){ .names = "test-two:test-one", .n = "2" },
+	    "started");
+}
+
+static void
+what_is_missing_is_named(void **state)
+{
+	static const char one[] = "systemd gave no socket test-one: start "
+				  "meshllm-test-one.socket";
+
+	(void)state;
+	expect(&(struct given){ .n = NULL }, one);
+	expect(&(struct given){ .names = "test-two", .n = "1" }, one);
+	expect(&(struct given){ .names = "test-one", .n = "1" },
+	    "no socket test-two");
+	// For another process, for none, or not a number.
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .pid = "1" },
+	    one);
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .pid = "x" },
+	    one);
+	expect(&(struct given){ .n = "2" }, one);
+}
+
+static void
+what_is_no_door_is_refused(void **state)
+{
+	static const char refused[] = "which is no door of this daemon";
+
+	(void)state;
+	expect(&(struct given){ .names = "test-one:other", .n = "2" }, refused);
+	expect(
+	    &(struct given){ .names = "test-one:test-one", .n = "2" }, refused);
+	// One that we knock at.
+	expect(&(struct given){ .names = "test-one:test-three", .n = "2" },
+	    refused);
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .is_silent = true },
+	    refused);
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .type = SOCK_STREAM },
+	    refused);
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .type = SOCK_DGRAM },
+	    refused);
+	// A name without a descriptor's worth, and more descriptors than names.
+	expect(&(struct given){ .names = "test-one:", .n = "2" }, refused);
+	expect(&(struct given){ .names = "", .n = "1" }, refused);
+}
+
+static void
+users_must_be_there_and_others(void **state)
+{
+	static const struct service_door unknown[] = { { "test-one",
+	    "nobody-of-this-name", "one" } };
+	static const struct service_door root[] = { { "test-one", "root",
+	    "one" } };
+
+	(void)state;
+	expect(&(struct given){ .doors = unknown, .n_doors = 1 },
+	    "no user nobody-of-this-name");
+	expect(&(struct given){ .doors = root, .n_doors = 1 }, "no user root");
+}
+
+static void
+a_notify_socket_must_be_one(void **state)
+{
+	(void)state;
+	expect(
+	    &(struct given){
+		.names = "test-one:test-two", .n = "2", .notify = "relative" },
+	    "NOTIFY_SOCKET");
+	expect(&(struct given){ .names = "test-one:test-two",
+		   .n = "2",
+		   .notify = "/nonexistent/notify" },
+	    "NOTIFY_SOCKET");
+}
+
+// ---- what systemd is told
+
+static int
+take_channel(void *arg, size_t door, int fd)
+{
+	(void)arg;
+	(void)door;
+	(void)close(fd);
+	return 0;
+}
+
+static void
+stop_loop(void *arg)
+{
+	(void)event_base_loopbreak(arg);
+}
+
+_Noreturn static void
+serve(const char *notify)
+{
+	static const struct service_events events = { take_channel, stop_loop };
+	struct given g = { .names = "test-one:test-two",
+		.n = "2",
+		.notify = notify,
+		.watchdog = "300000" };
+	char error[SERVICE_ERROR_MAX];
+	struct event_base *base;
+	struct service *s;
+
+	give(&g);
+	if (service_start(&s, dir, doors, N_ELEMENTS(doors), error) < 0 ||
+	    loop_new(&base) < 0 || service_watch(s, base, &events, base) < 0)
+		_exit(97);
+	service_ready(s);
+	(void)event_base_dispatch(base);
+	service_free(s);
+	_exit(0);
+}
+
+static void
+expect_told(int notify, const char *text)
+{
+	char told[512];
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct pollfd p = { .fd = notify, .events = POLLIN };
+		ssize_t n;
+
+		if (poll(&p, 1, WAIT_MS) != 1)
+			break;
+		n = recv(notify, told, sizeof(told) - 1, 0);
+		assert_true(n > 0);
+		told[n] = '\0';
+		if (strcmp(told, text) == 0)
+			return;
+	}
+	fail_msg("\"%s\" was not told", text);
+}
+
+static void
+systemd_is_told_what_goes_on(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
+	assert_return_code(bind(notify, (struct sockaddr *)&at, sizeof(at)), 0);
+	pid = fork();
+	if (pid == 0)
+		serve(at.sun_path);
+	expect_told(notify, "STATUS=starting without one, two, three");
+	expect_told(
+	    notify, "READY=1\nSTATUS=degraded: without one, two, three");
+	expect_told(notify, "WATCHDOG=1");
+	expect_told(notify, "WATCHDOG=1");
+	assert_return_code(kill(pid, SIGHUP), 0); // is no end
+	expect_told(notify, "WATCHDOG=1");
+	assert_return_code(kill(pid, SIGTERM), 0);
+	expect_told(notify, "STOPPING=1\nSTATUS=stopping");
+	assert_true(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(status, 0);
+	(void)close(notify);
+	(void)unlink(at.sun_path);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	char path[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%u", dir, i);
+		(void)unlink(path);
+	}
+	return rmdir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starts_with_its_sockets_in_any_order),
+		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(what_is_no_door_is_refused),
+		cmocka_unit_test(users_must_be_there_and_others),
+		cmocka_unit_test(a_notify_socket_must_be_one),
+		cmocka_unit_test(systemd_is_told_what_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
