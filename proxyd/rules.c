@@ -39,6 +39,13 @@ const struct ipc_rule proxyd_rules[] = {
 	    .descriptor = &ipc__attester_state__descriptor,
 	    .handle = handle_attester_state },
 
+	// cryptod, gossipd, verifier: without a parent
+	{ IPC__TYPE__IPC_MEASURED, .from = FROM(ROLE_CRYPTOD) |
+		FROM(ROLE_GOSSIPD) | FROM(ROLE_VERIFIER),
+	    .phases = IPC_SERVING, .max_body = MEASURED_BODY_MAX,
+	    .descriptor = &ipc__measured__descriptor,
+	    .handle = handle_measured },
+
 	// cryptod
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
 	    .phases = IPC_SERVING, .max_body = CRYPTOD_KEYS_REPLY_MAX,
