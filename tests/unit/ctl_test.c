@@ -48,7 +48,7 @@ every_option_goes_to_its_owner_only(void **state)
 		(char[]){ "--advertise=1.2.3.4:5" }, (char[]){ "--join=t" },
 		(char[]){ "--api=127.0.0.1:1" },
 		(char[]){ "--management=127.0.0.1:2" },
-		(char[]){ "--backend=http://a" },
+		(char[]){ "--backend=unix:/a" },
 		(char[]){ "--require-attested-hosts" },
 		(char[]){ "--allow-plaintext-peers" },
 		(char[]){ "--allow-unsigned-keys" } };
@@ -77,7 +77,7 @@ every_option_goes_to_its_owner_only(void **state)
 	    "--mesh=1.2.3.4:5 --mesh=[::]:5 --advertise=1.2.3.4:5 --join=t");
 	expect_arguments(&o, PROXYD,
 	    "meshllm-proxyd --log-level=error --api=127.0.0.1:1 "
-	    "--management=127.0.0.1:2 --backend=http://a "
+	    "--management=127.0.0.1:2 --backend=unix:/a "
 	    "--require-attested-hosts --allow-plaintext-peers "
 	    "--allow-unsigned-keys");
 	run_options_done(&o);
