@@ -16,8 +16,14 @@ enum {
 	BUF_FIRST_SIZE = 4096,
 	BUF_MAPPED_FROM = 64 * 1024, // below, malloc is faster than mmap
 	BUF_PAGE = 4096,
-	BUF_HUGE_FROM = 4 * 1024 * 1024,
+	BUF_HUGE_FROM = BUF_SPARE_FROM,
 };
+
+// A mapping without an owner; all zeros.
+static struct {
+	uint8_t *base;
+	size_t size;
+} spare;
 
 void
 buf_init(struct buf *b, size_t max)
@@ -26,12 +32,34 @@ buf_init(struct buf *b, size_t max)
 }
 
 void
+buf_drop_spare(void)
+{
+	if (spare.base != NULL)
+		(void)munmap(spare.base, spare.size); // cannot fail: ours
+	spare.base = NULL;
+	spare.size = 0;
+}
+
+// Wiped.
+static void
+give_back(uint8_t *base, size_t size)
+{
+	if (size >= BUF_SPARE_FROM && size > spare.size) {
+		buf_drop_spare();
+		spare.base = base;
+		spare.size = size;
+	} else {
+		(void)munmap(base, size); // cannot fail: ours
+	}
+}
+
+void
 buf_release(struct buf *b)
 {
 	if (b->base != NULL) {
 		sodium_memzero(b->base, b->high);
 		if (b->mapped)
-			(void)munmap(b->base, b->size); // cannot fail: ours
+			give_back(b->base, b->size);
 		else
 			free(b->base);
 	}
@@ -93,22 +121,39 @@ grow_mapped(struct buf *b, size_t size)
 	return 0;
 }
 
+// Unless more would have to be copied than is spared.
+static bool
+use_spare(struct buf *b, size_t size)
+{
+	if (size < BUF_SPARE_FROM || size > spare.size ||
+	    buf_len(b) > BUF_SPARE_FROM)
+		return false;
+	b->base = spare.base;
+	b->size = spare.size;
+	spare.base = NULL;
+	spare.size = 0;
+	return true;
+}
+
 static int
 grow(struct buf *b, size_t size)
 {
-	bool mapped = size >= BUF_MAPPED_FROM;
+	bool mapped = size >= BUF_MAPPED_FROM, is_spare;
 	struct buf next = *b;
 
 	if (mapped)
 		size = round_up(size, BUF_PAGE);
-	if (b->mapped)
+	is_spare = use_spare(&next, size);
+	if (b->mapped && !is_spare)
 		return grow_mapped(b, size);
-	next.base = mapped ? map_pages(size) : calloc(1, size);
+	if (!is_spare) {
+		next.base = mapped ? map_pages(size) : calloc(1, size);
+		next.size = size;
+	}
 	if (next.base == NULL)
 		return -ENOMEM;
 	if (b->base != NULL)
 		memcpy(next.base, b->base + b->start, buf_len(b));
-	next.size = size;
 	next.start = 0;
 	next.end = buf_len(b);
 	next.high = next.end;

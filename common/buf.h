@@ -3,6 +3,8 @@
 // Everything that was ever in it is wiped before the memory is given back,
 // and growth leaves no copy behind.  From 64 KiB on it is an anonymous
 // mapping of its own (not dumped), which grows by mremap(2) without a copy.
+// The last large one that was released is kept, wiped, for the next: fresh
+// pages can cost more than all that is done with the bytes in them.
 // System calls: mmap, mremap, munmap, madvise.
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
@@ -27,6 +29,10 @@ struct buf {
 void buf_init(struct buf *, size_t max);
 // Wipe and give back; the buffer is empty and usable again, max is kept.
 void buf_release(struct buf *);
+// Give back what is kept of released buffers; some time after the last.
+void buf_drop_spare(void);
+enum { BUF_SPARE_FROM = 4 * 1024 * 1024 }; // smaller ones are not kept
+
 // Make n writable bytes behind the data.  Pointers into the buffer end.
 // -EMSGSIZE: data and n together exceed the maximum.  -ENOMEM.
 MUST_CHECK int buf_reserve(struct buf *, size_t n, uint8_t **ret);

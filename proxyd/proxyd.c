@@ -31,6 +31,15 @@ init_timeouts(struct timeouts *t, struct event_base *base, uint64_t answer_s)
 }
 
 static void
+on_spare_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	buf_drop_spare();
+}
+
+static void
 on_stop_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct proxyd *d = arg;
@@ -123,6 +132,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	queue_init(d);
 	randombytes_buf(d->session_key, sizeof(d->session_key));
 	(void)evtimer_assign(&d->stop_timer, base, on_stop_timer, d);
+	(void)evtimer_assign(&d->spare_timer, base, on_spare_timer, d);
 	r = backends_init(d, &config->backends, error);
 	if (r == 0)
 		r = open_doors(d, error);
@@ -186,6 +196,8 @@ proxyd_free(struct proxyd *d)
 	for (size_t i = 0; i < d->channels.n; i++)
 		close_fd(&d->channels.fds[i]);
 	(void)event_del(&d->stop_timer);
+	(void)event_del(&d->spare_timer);
+	buf_drop_spare();
 	ready_keys_done(d);
 	reaper_done(&d->reaper);
 	peers_done(&d->peers);
@@ -248,6 +260,10 @@ proxyd_hold(struct proxyd *d, size_t *held, size_t now)
 void
 proxyd_unhold(struct proxyd *d, size_t *held)
 {
+	static const struct timeval second = { .tv_sec = 1 };
+
+	if (*held >= BUF_SPARE_FROM)
+		(void)evtimer_add(&d->spare_timer, &second);
 	d->held_bytes -= *held;
 	*held = 0;
 }

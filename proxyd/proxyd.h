@@ -162,6 +162,7 @@ struct proxyd {
 	bool is_stopping;
 	int exit_status;
 	struct event stop_timer;
+	struct event spare_timer; // gives back what buf keeps
 	struct measure measure;
 	// Without a parent: what was measured, see measure.c.
 	struct posture machine;

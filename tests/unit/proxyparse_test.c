@@ -115,6 +115,36 @@ a_buffer_keeps_its_bytes_while_it_grows(void **state)
 }
 
 static void
+a_large_buffer_comes_back_wiped(void **state)
+{
+	enum { LARGE = BUF_SPARE_FROM + 1 };
+	const uint8_t *before;
+	uint8_t *at;
+	struct buf b, other;
+
+	(void)state;
+	buf_init(&b, 2 * LARGE);
+	buf_init(&other, 2 * LARGE);
+	assert_int_equal(buf_append(&other, "left", 4), 0);
+	assert_int_equal(buf_reserve(&b, LARGE, &at), 0);
+	memset(at, 0xaa, LARGE);
+	buf_commit(&b, LARGE);
+	before = b.base;
+	buf_release(&b);
+	assert_int_equal(buf_reserve(&other, LARGE, &at), 0);
+	assert_ptr_equal(other.base, before);
+	assert_memory_equal(buf_data(&other), "left", 4);
+	assert_true(sodium_is_zero(at, LARGE));
+	// It is one buffer's at a time.
+	assert_int_equal(buf_reserve(&b, LARGE, &at), 0);
+	assert_ptr_not_equal(b.base, other.base);
+	buf_release(&other);
+	buf_release(&b);
+	buf_drop_spare();
+	buf_drop_spare();
+}
+
+static void
 a_buffer_stops_at_its_maximum(void **state)
 {
 	static const size_t most[] = { 10, 5000, 70000, 1000000 };
@@ -243,6 +273,7 @@ main(void)
 		cmocka_unit_test(base64_refuses_what_openssl_takes),
 		cmocka_unit_test(base64_refuses_white_space_at_every_piece),
 		cmocka_unit_test(a_buffer_keeps_its_bytes_while_it_grows),
+		cmocka_unit_test(a_large_buffer_comes_back_wiped),
 		cmocka_unit_test(a_buffer_stops_at_its_maximum),
 		cmocka_unit_test(
 		    a_buffer_is_wiped_also_where_it_was_only_reserved),
