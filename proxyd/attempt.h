@@ -39,6 +39,7 @@ struct attempt {
 	struct stream tunnel;
 	uint32_t verdict_id, seal_id, tunnel_id; // 0: not waiting
 	struct evidence_waiter evidence;	 // for the host's
+	Ipc__Level level; // of the host, as the request went to it
 	bool has_binding;
 	uint8_t binding[PEER_BINDING_LEN]; // that a verdict was asked about
 	bool is_sealed;			   // out and in are in use

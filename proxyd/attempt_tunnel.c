@@ -231,6 +231,15 @@ go_sealed(struct attempt *a)
 	return r;
 }
 
+static void
+note_level(struct attempt *a)
+{
+	const struct peer *peer = peers_find(&a->d->peers, a->to.peer_id);
+
+	if (peer != NULL)
+		a->level = peer_level_now(peer, a->to.key, clock_unix_ms());
+}
+
 static int
 go(struct attempt *a)
 {
@@ -242,6 +251,7 @@ go(struct attempt *a)
 	if ((r = attempt_head(a, "", "mesh", false)) < 0)
 		return r;
 	if (a->to.source == SOURCE_SEALED) {
+		note_level(a);
 		if ((r = go_sealed(a)) < 0)
 			return r;
 		d->counters.sealed_sent++;

@@ -14,6 +14,8 @@
 #include "proxyd/proxyd.h"
 #include "proxyd/request.h"
 
+enum { REASON_MAX = 280, REASON_OF_MANY_MAX = 110 }; // bytes
+
 // What speaks against a source, the worst first.
 enum {
 	AGAINST_ASIDE = 1 << 7,	   // failed, and is not to be tried yet
@@ -88,16 +90,25 @@ candidate_name(
 
 // ---- policy
 
+// Each host is named; of many the later ones have less room for a reason.
 void
 candidates_refuse(
     struct candidates *c, const uint8_t *peer_id, const char *reason)
 {
+	enum { ROOM = sizeof(c->refused) };
 	char id[2 * ENDPOINT_ID_SHORT_LEN + 1];
 	size_t used = strlen(c->refused);
+	int most = used < ROOM / 3 ? REASON_MAX : REASON_OF_MANY_MAX;
 
 	hex_endpoint_id_short(peer_id, id);
-	(void)snprintf(c->refused + used, sizeof(c->refused) - used, "%s%s: %s",
-	    used == 0 ? "" : "; ", id, reason);
+	if (used + sizeof(id) + (size_t)most + 8 <= ROOM) {
+		(void)snprintf(c->refused + used, ROOM - used, "%s%s: %.*s",
+		    used == 0 ? "" : "; ", id, most, reason);
+		return;
+	}
+	if (!c->is_refused_full)
+		(void)snprintf(c->refused + used, ROOM - used, "; ...");
+	c->is_refused_full = true;
 }
 
 void

@@ -30,7 +30,7 @@ struct candidate {
 
 enum {
 	CANDIDATES_MAX = 8,
-	CANDIDATES_REASONS_MAX = 400,
+	CANDIDATES_REASONS_MAX = 1024,
 	CANDIDATES_ROUTE_MAX = 600,
 };
 
@@ -43,6 +43,7 @@ struct candidates {
 	const char *how; // the first was chosen; static
 	// Hosts that policy forbids: "id: reason; ".
 	char refused[CANDIDATES_REASONS_MAX];
+	bool is_refused_full;
 	bool any_unattested; // for want of a key, evidence or encryption
 	bool any_unlisted;   // not of --only-host
 	// When asked for: each source and what spoke for or against it.

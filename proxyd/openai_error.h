@@ -17,7 +17,7 @@ struct openai_error {
 };
 
 enum {
-	OPENAI_ERROR_TEXT_MAX = 512,
+	OPENAI_ERROR_TEXT_MAX = 1152,
 	OPENAI_ERROR_MAX = 12 * OPENAI_ERROR_TEXT_MAX + 6 * 4 * 128 + 256,
 };
 

@@ -94,21 +94,10 @@ put_upstream(struct fields *f, const struct http_fields *in)
 	}
 }
 
-static Ipc__Level
-level_of(const struct request *req)
-{
-	const struct candidate *to = &req->attempt->to;
-	const struct peer *peer = peers_find(&req->d->peers, to->peer_id);
-
-	if (peer == NULL || to->source != SOURCE_SEALED)
-		return IPC__LEVEL__LEVEL_NONE;
-	return peer_level_now(peer, to->key, clock_unix_ms());
-}
-
 static void
 put_attestation(struct fields *f, const struct request *req)
 {
-	Ipc__Level level = level_of(req);
+	Ipc__Level level = req->attempt->level;
 
 	if (req->attempt->to.source == SOURCE_LOCAL) {
 		put(f, "X-Meshllm-Attestation", "local");

@@ -41,6 +41,17 @@ peer_of(const struct request *req)
 	return log_peer(to->peer_id);
 }
 
+// That the host reached when the request went to it.
+static const char *
+level_of(const struct request *req)
+{
+	const struct attempt *a = req->attempt;
+
+	if (a == NULL || a->to.source == SOURCE_LOCAL)
+		return "local";
+	return level_name(a->level);
+}
+
 static void
 log_refused(const struct request *req)
 {
@@ -99,7 +110,7 @@ request_log_end(const struct request *req, const char *outcome)
 	LOG(is_plain ? LOG_WARNING : LOG_INFO, event,
 	    F("request", (const char *)req->id), F("peer", peer_of(req)),
 	    F("model", (const char *)req->model), F("outcome", outcome),
-	    F("chosen", req->candidates.how),
+	    F("chosen", req->candidates.how), F("attestation", level_of(req)),
 	    F("bytes_in", (uint64_t)req->request_bytes),
 	    F("bytes_out", req->answer.body_bytes), F("status", req->status),
 	    F("ms", clock_mono_ms() - req->started_ms));
