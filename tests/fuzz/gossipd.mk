@@ -39,3 +39,11 @@ tests_fuzz_control_fuzz_LDADD = gossipd/libgossipd.a \
 	cryptod/libcryptod_client.a proxyd/libproxydclient.a $(FUZZ_LIBS) \
 	$(JANSSON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/control
+
+FUZZ_TARGETS += tests/fuzz/evidence_stream_fuzz
+tests_fuzz_evidence_stream_fuzz_SOURCES = tests/fuzz/evidence_stream_fuzz.c \
+	tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h \
+	tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
+tests_fuzz_evidence_stream_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
+tests_fuzz_evidence_stream_fuzz_LDADD = $(tests_fuzz_control_fuzz_LDADD)
+EXTRA_DIST += tests/fuzz/corpus/evidence_stream
