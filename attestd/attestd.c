@@ -11,7 +11,10 @@ void
 attestd_init(
     struct attestd *d, const struct attestd_role *role, struct event_base *base)
 {
-	*d = (struct attestd){ .role = role, .base = base, .trust.dir_fd = -1 };
+	*d = (struct attestd){ .role = role,
+		.base = base,
+		.trust.dir_fd = -1,
+		.trust.own_fd = -1 };
 }
 
 void

@@ -3,6 +3,7 @@
 // order; no byte of another process is read before the last one.
 #include <openssl/crypto.h>
 #include <sodium.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -157,37 +158,61 @@ read_options(int argc, char **argv, struct settings *s)
 	}
 }
 
-// What only one of the two has, and the only paths that it may still reach.
+// The only paths that a role may still reach.
+struct paths {
+	struct landlock_path at[2];
+	char own[PATH_MAX];
+	struct landlock_policy policy;
+};
+
+// The decisions are read, never written, whatever becomes of this process.
 static int
-init_role(struct attestd *d, const struct settings *s,
-    struct landlock_path *ret_path, struct landlock_policy *ret_policy)
+init_verifier(struct attestd *d, const char *state_dir, struct paths *ret)
+{
+	int r, n;
+
+	if ((r = sessions_new(&d->sessions)) < 0)
+		return r;
+	d->blob_cache = calloc(1, sizeof(*d->blob_cache));
+	if (d->blob_cache == NULL)
+		return -ENOMEM;
+	if ((r = trust_store_init(&d->trust, state_dir)) < 0 ||
+	    (r = trust_store_own(&d->trust)) < 0)
+		return r;
+	if (state_dir == NULL)
+		return 0;
+	n = snprintf(
+	    ret->own, sizeof(ret->own), "%s/" TRUST_OWN_FOLDER, state_dir);
+	if (n < 0 || (size_t)n >= sizeof(ret->own))
+		return -ENAMETOOLONG;
+	ret->at[0].path = state_dir;
+	ret->at[1] = (struct landlock_path){ ret->own, true };
+	ret->policy.n_paths = 2;
+	return trust_watch_init(d, state_dir);
+}
+
+// What only one of the two has.
+static int
+init_role(struct attestd *d, const struct settings *s, struct paths *ret)
 {
 	struct attester_config config;
 	bool is_socket;
 	const char *why;
 	int r;
 
-	*ret_policy = (struct landlock_policy){ .paths = ret_path };
-	*ret_path = (struct landlock_path){ .is_writable = true };
-	if (d->role->self == ROLE_VERIFIER) {
-		ret_path->path = s->state_dir;
-		ret_policy->n_paths = s->state_dir == NULL ? 0 : 1;
-		if ((r = sessions_new(&d->sessions)) < 0)
-			return r;
-		d->blob_cache = calloc(1, sizeof(*d->blob_cache));
-		if (d->blob_cache == NULL)
-			return -ENOMEM;
-		r = trust_store_init(&d->trust, s->state_dir);
-		return r < 0 ? r : trust_watch_init(d, s->state_dir);
-	}
+	ret->policy = (struct landlock_policy){ .paths = ret->at };
+	if (d->role->self == ROLE_VERIFIER)
+		return init_verifier(d, s->state_dir, ret);
 	if ((r = attester_parse(s->attester, &config, &why)) < 0)
 		return r;
 	config.ek_chain = s->ek_chain;
 	// A device that is not there now cannot be allowed, nor opened later.
 	if (config.kind == ATTESTER_TPM2 &&
-	    tcti_fd_is_conf(config.tcti, &ret_path->path, &is_socket) &&
-	    !is_socket && access(ret_path->path, F_OK) == 0)
-		ret_policy->n_paths = 1;
+	    tcti_fd_is_conf(config.tcti, &ret->at[0].path, &is_socket) &&
+	    !is_socket && access(ret->at[0].path, F_OK) == 0) {
+		ret->at[0].is_writable = true;
+		ret->policy.n_paths = 1;
+	}
 	return signer_init(d, &config);
 }
 
@@ -195,8 +220,7 @@ int
 main(int argc, char **argv)
 {
 	struct settings settings = { 0 };
-	struct landlock_policy landlock;
-	struct landlock_path path;
+	struct paths paths = { 0 };
 	struct process_channels channels;
 	struct service_join join = { "meshllm-attestd", siblings };
 	struct service *service;
@@ -235,13 +259,13 @@ main(int argc, char **argv)
 	d.service = service;
 	measure_self_or_die(&d.measure, is_guarded);
 	init_libraries();
-	if ((r = init_role(&d, &settings, &path, &landlock)) < 0)
+	if ((r = init_role(&d, &settings, &paths)) < 0)
 		fatal("init", r);
 
 	// 3. give it all up, never back
 	if ((r = process_confine()) < 0)
 		fatal("confine", r);
-	if (landlock_enter_or_die(&landlock))
+	if (landlock_enter_or_die(&paths.policy))
 		d.measure.bits |= MEASURE_LANDLOCK;
 	options_done(options, N_ELEMENTS(options), &settings);
 	sandbox_enter_or_die(role->sandbox, role->n_sandbox);

@@ -1,6 +1,7 @@
 // Whom this node trusts: what the operator decided (file `trust`, written by
-// the meshllm command) and which keys were seen first (file `seen`, written
-// by the verifier).  Both are plain text, one decision per line:
+// the meshllm command) and which keys were seen first (file `own/seen`, in the
+// one folder that the verifier may write to: it reads what peers send, and
+// must not decide).  Both are plain text, one decision per line:
 //
 //	pin NODE KEY		the node's attestation key is this one
 //	allow-key KEY		good for any node
@@ -33,7 +34,9 @@ enum {
 };
 
 #define TRUST_FILE "trust"
-#define TRUST_SEEN_FILE "seen"
+#define TRUST_OWN_FOLDER "own"
+#define TRUST_SEEN_NAME "seen" // in it
+#define TRUST_SEEN_FILE TRUST_OWN_FOLDER "/" TRUST_SEEN_NAME
 
 enum trust_kind {
 	TRUST_PIN,
@@ -89,6 +92,7 @@ MUST_CHECK int trust_save(
 
 struct trust_store {
 	int dir_fd; // owned; -1: nothing is kept
+	int own_fd; // owned; -1: no key that is new is remembered
 	struct trust_list decided, seen;
 	struct ek_root *roots; // owned; names of the operator's in decided
 	size_t n_roots;
@@ -103,6 +107,8 @@ struct trust_store {
 
 // dir NULL: nothing is kept.  Reads both files.  A damaged `seen` is -EBADMSG.
 MUST_CHECK int trust_store_init(struct trust_store *, const char *dir);
+// Remember new keys from now on: make the verifier's own folder in it.
+MUST_CHECK int trust_store_own(struct trust_store *);
 void trust_store_done(struct trust_store *);
 // Read the operator's file again if it is another now; true if so.
 bool trust_store_refresh(struct trust_store *);

@@ -97,7 +97,7 @@ trust_store_init(struct trust_store *s, const char *dir)
 	size_t bad_line;
 	int r;
 
-	*s = (struct trust_store){ .dir_fd = -1 };
+	*s = (struct trust_store){ .dir_fd = -1, .own_fd = -1 };
 	if (dir == NULL)
 		return trust_store_decided(s);
 	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -114,12 +114,25 @@ trust_store_init(struct trust_store *s, const char *dir)
 	return 0;
 }
 
+int
+trust_store_own(struct trust_store *s)
+{
+	if (s->dir_fd == -1)
+		return 0;
+	if (mkdirat(s->dir_fd, TRUST_OWN_FOLDER, 0700) == -1 && errno != EEXIST)
+		return -errno;
+	s->own_fd = openat(s->dir_fd, TRUST_OWN_FOLDER,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return s->own_fd == -1 ? -errno : 0;
+}
+
 void
 trust_store_done(struct trust_store *s)
 {
 	forget_decisions(s);
 	trust_list_done(&s->seen);
 	close_fd(&s->dir_fd);
+	close_fd(&s->own_fd);
 }
 
 // Each new key costs a write to the disk; anybody can make many.
@@ -143,7 +156,7 @@ trust_store_see(struct trust_store *s, const uint8_t node[static TRUST_ID_LEN],
 	struct trust_line line = { .kind = TRUST_SEEN, .time = now_s };
 	int r;
 
-	if (s->dir_fd == -1 || s->is_read_only)
+	if (s->own_fd == -1 || s->is_read_only)
 		return -EROFS;
 	if (!may_remember(s, now_s))
 		return -EAGAIN;
@@ -151,7 +164,7 @@ trust_store_see(struct trust_store *s, const uint8_t node[static TRUST_ID_LEN],
 	memcpy(line.key, key, TRUST_ID_LEN);
 	if ((r = trust_add(&s->seen, &line)) < 0)
 		return r;
-	r = trust_save(s->dir_fd, TRUST_SEEN_FILE, &s->seen, false);
+	r = trust_save(s->own_fd, TRUST_SEEN_NAME, &s->seen, false);
 	if (r < 0)
 		(void)trust_remove(&s->seen, TRUST_SEEN, node); // just added
 	return r;

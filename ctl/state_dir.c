@@ -71,9 +71,26 @@ give_file(const struct state_dir *dir, int folder, const char *name)
 	return 0;
 }
 
+static int give_folder(const struct state_dir *, int folder, bool is_top);
+
+// A folder of ours in it, likewise; no folders in that.
+static int
+give_inner(const struct state_dir *dir, int folder, const char *name)
+{
+	AUTO_FD fd = openat(
+	    folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return -errno;
+	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		return 0;
+	return give_folder(dir, fd, false);
+}
+
 // The folder is ours and closed to others, so what is in it is ours as well.
 static int
-give_folder(const struct state_dir *dir, int folder)
+give_folder(const struct state_dir *dir, int folder, bool is_top)
 {
 	int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0), r = 0;
 	DIR *list = copy == -1 ? NULL : fdopendir(copy);
@@ -87,6 +104,8 @@ give_folder(const struct state_dir *dir, int folder)
 	while (r == 0 && (e = readdir(list)) != NULL)
 		if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
 			r = give_file(dir, folder, e->d_name);
+		else if (e->d_type == DT_DIR && is_top && e->d_name[0] != '.')
+			r = give_inner(dir, folder, e->d_name);
 	(void)closedir(list);
 	if (r == 0 && fchown(folder, dir->uid, dir->gid) == -1)
 		r = -errno;
@@ -118,6 +137,6 @@ state_dir_make(const struct state_dir *dir, char *error, size_t error_len)
 		    "others may enter it; its mode must be 0700", -EPERM);
 	if (st.st_uid == dir->uid)
 		return 0;
-	r = give_folder(dir, fd);
+	r = give_folder(dir, fd, true);
 	return r < 0 ? complain(&c, dir->name, strerrordesc_np(-r), r) : 0;
 }

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "attestd/client.h"
+#include "attestd/trust.h"
 #include "common/log.h"
 #include "common/process.h"
 #include "tests/sandbox/daemon.h"
@@ -433,6 +434,8 @@ verifier_takes_verdicts_back_when_trust_changes(void **state)
 	assert_int_equal(stop(&n), 0);
 	(void)snprintf(path, sizeof(path), "%s/trust", dir);
 	assert_int_equal(unlink(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/" TRUST_OWN_FOLDER, dir);
+	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
 

@@ -36,8 +36,10 @@ teardown(void **state)
 	(void)state;
 	(void)snprintf(path, sizeof(path), "%s/trust", folder);
 	(void)unlink(path);
-	(void)snprintf(path, sizeof(path), "%s/seen", folder);
+	(void)snprintf(path, sizeof(path), "%s/" TRUST_SEEN_FILE, folder);
 	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/" TRUST_OWN_FOLDER, folder);
+	(void)rmdir(path);
 	return rmdir(folder) == 0 ? rmdir(dir) : -1;
 }
 
@@ -57,6 +59,7 @@ store(void)
 	struct trust_store s;
 
 	assert_int_equal(trust_store_init(&s, folder), 0);
+	assert_int_equal(trust_store_own(&s), 0);
 	assert_false(s.is_damaged);
 	return s;
 }

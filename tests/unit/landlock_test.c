@@ -271,6 +271,50 @@ a_folder_that_is_named_can_be_read_and_not_written(void **state)
 	assert_int_equal(try_it(removes_a_file, &policy), EACCES);
 }
 
+static char inner[64], inner_file[80];
+
+static int
+replaces_an_inner_file(void)
+{
+	char beside[96];
+	int r;
+
+	(void)snprintf(beside, sizeof(beside), "%s.new", inner_file);
+	r = open_with(beside, O_WRONLY | O_CREAT | O_EXCL);
+	return r != 0 ? r : errno_of(rename(beside, inner_file));
+}
+
+static int
+moves_an_inner_file_out(void)
+{
+	return errno_of(rename(inner_file, file));
+}
+
+// As attestd's verifier has it: the folder to read, one in it to write.
+static void
+a_folder_in_a_folder_can_be_written_alone(void **state)
+{
+	const struct landlock_path paths[] = { { dir, false },
+		{ inner, true } };
+	const struct landlock_policy policy = { .paths = paths, .n_paths = 2 };
+
+	(void)state;
+	need(1);
+	(void)snprintf(inner, sizeof(inner), "%s/inner", dir);
+	(void)snprintf(inner_file, sizeof(inner_file), "%s/inner/file", dir);
+	assert_int_equal(mkdir(inner, 0700), 0);
+	assert_int_equal(try_it(reads_a_file, &policy), 0);
+	assert_int_equal(try_it(writes_a_file, &policy), EACCES);
+	assert_int_equal(try_it(makes_a_file, &policy), EACCES);
+	assert_int_equal(try_it(removes_a_file, &policy), EACCES);
+	assert_int_equal(try_it(replaces_an_inner_file, &policy), 0);
+	assert_int_equal(try_it(replaces_an_inner_file, &policy), 0);
+	// Out of it, over a decision.
+	assert_int_equal(try_it(moves_an_inner_file_out, &policy), EACCES);
+	assert_int_equal(unlink(inner_file), 0);
+	assert_int_equal(rmdir(inner), 0);
+}
+
 static void
 a_device_that_is_named_can_be_opened_alone(void **state)
 {
@@ -383,6 +427,7 @@ main(void)
 		cmocka_unit_test(nothing_of_the_file_system_is_left),
 		cmocka_unit_test(
 		    a_folder_that_is_named_can_be_read_and_not_written),
+		cmocka_unit_test(a_folder_in_a_folder_can_be_written_alone),
 		cmocka_unit_test(a_device_that_is_named_can_be_opened_alone),
 		cmocka_unit_test(a_path_that_is_not_there_is_an_error),
 		cmocka_unit_test(tcp_is_for_the_named_ports_only),

@@ -64,6 +64,7 @@ setup(void **state)
 	assert_non_null(mkdtemp(f->path));
 	f->fd = open(f->path, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(trust_store_init(&f->store, f->path), 0);
+	assert_int_equal(trust_store_own(&f->store), 0);
 	*state = f;
 	return 0;
 }
@@ -78,6 +79,7 @@ teardown(void **state)
 	(void)unlinkat(f->fd, TRUST_SEEN_FILE, 0);
 	(void)unlinkat(f->fd, TRUST_SEEN_FILE ".new", AT_REMOVEDIR);
 	(void)unlinkat(f->fd, TRUST_FILE ".new", 0);
+	(void)unlinkat(f->fd, TRUST_OWN_FOLDER, AT_REMOVEDIR);
 	(void)close(f->fd);
 	assert_int_equal(rmdir(f->path), 0);
 	free(f);
@@ -119,6 +121,7 @@ restart(struct folder *f)
 {
 	trust_store_done(&f->store);
 	assert_int_equal(trust_store_init(&f->store, f->path), 0);
+	assert_int_equal(trust_store_own(&f->store), 0);
 }
 
 static void
