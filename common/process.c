@@ -66,12 +66,17 @@ process_explain_alone(const char *name, const char *const *siblings)
 	    "start meshllm.target`.\n");
 }
 
+// A hangup is for the parent, which reads the configuration; a service takes it
+// from a signalfd, where it comes all the same.
 static int
-ignore_pipe(void)
+ignore_signals(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	return sigaction(SIGPIPE, &ignore, NULL) == -1 ? -errno : 0;
+	return sigaction(SIGPIPE, &ignore, NULL) == -1 ||
+		sigaction(SIGHUP, &ignore, NULL) == -1
+	    ? -errno
+	    : 0;
 }
 
 int
@@ -88,7 +93,7 @@ process_harden(void)
 		return -errno;
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return -EPERM;
-	return ignore_pipe();
+	return ignore_signals();
 }
 
 static int

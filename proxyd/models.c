@@ -170,10 +170,27 @@ percent_decode(struct slice in, char *ret, size_t size)
 	return 0;
 }
 
+// As a request for it would be told: it does not exist, or is not ready.
+static void
+explain_missing(
+    const struct request *req, const char *name, struct failure *ret)
+{
+	struct candidates_ask ask = { .model = name,
+		.local_only = req->is_inbound };
+	struct candidates found;
+	bool may_ask =
+	    req->key == NULL || api_key_has_model(&req->key->key, name);
+
+	failure_set(ret, 404, "model_not_found",
+	    "the model does not exist or no host of it is known");
+	if (may_ask && name[0] != '\0')
+		candidates_find(req->d, &ask, &found, ret);
+}
+
 void
 models_answer_one(struct request *req, struct slice id)
 {
-	char name[MODEL_NAME_MAX + 1];
+	char name[MODEL_NAME_MAX + 1] = "";
 	struct failure failure;
 	json_t *all, *model = NULL;
 
@@ -186,7 +203,6 @@ models_answer_one(struct request *req, struct slice id)
 		answer_json(req, model);
 		return;
 	}
-	failure_set(&failure, 404, "model_not_found",
-	    "the model does not exist or no host of it is known");
+	explain_missing(req, name, &failure);
 	request_fail(req, &failure);
 }

@@ -48,3 +48,12 @@ EXTRA_DIST += tests/fuzz/corpus/json_hints
 FUZZ_TARGETS += tests/fuzz/multipart_fuzz
 tests_fuzz_multipart_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/multipart
+
+FUZZ_TARGETS += tests/fuzz/backend_spec_fuzz
+tests_fuzz_backend_spec_fuzz_LDADD = $(PROXYPARSE_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/backend_spec
+
+FUZZ_TARGETS += tests/fuzz/gate_fuzz
+tests_fuzz_gate_fuzz_CFLAGS = $(AM_CFLAGS) $(PROXYD_CFLAGS)
+tests_fuzz_gate_fuzz_LDADD = $(PROXYD_LIBS) $(FUZZ_LIBS)
+EXTRA_DIST += tests/fuzz/corpus/gate

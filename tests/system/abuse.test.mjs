@@ -581,6 +581,11 @@ describe('a bad backend', { concurrency: 3 }, () => {
     await assertServes(node)
     await second.stop()
     assertRefused(await chat(node, WORDS), [502, 503])
+    const one = await ask(`${node.baseUrl}/models/echo`)
+    assertRefused(one, 503, 'backend_unavailable')
+    assert.ok(Number(one.headers['retry-after']) > 0)
+    assertRefused(await ask(`${node.baseUrl}/models/none`), 404,
+      'model_not_found')
     await waitFor('it to be down', async () =>
       (await state(node)).state === 'down')
   })

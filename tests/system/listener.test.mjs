@@ -7,8 +7,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { before, describe, test } from 'node:test'
 import { ask, assertRefused, chatBody, errorOf } from './http.mjs'
-import { Node, runCommand, startBackend, startNode, suiteScope, waitFor }
-  from './lib.mjs'
+import { Node, runCommand, sleep, startBackend, startNode, suiteScope,
+  waitFor } from './lib.mjs'
+import { processesOf } from './processes.mjs'
 
 const PAGE = 'https://chat.example.com'
 const EVIL = 'https://evil.example.com'
@@ -382,6 +383,16 @@ describe('SIGHUP', () => {
     assert.equal(done.complete, true)
     assert.equal(done.events.at(-1), '[DONE]')
     assert.equal(done.events.length >= 60, true)
+  })
+
+  test('to a daemon is nothing', async () => {
+    const processes = await processesOf(node)
+    for (const [name, pid] of Object.entries(processes)) {
+      if (name !== 'meshllm') process.kill(pid, 'SIGHUP')
+    }
+    await sleep(300)
+    assert.deepEqual(await processesOf(node), processes)
+    assert.equal((await post(node)).status, 200)
   })
 
   test('the last key of an API that others reach cannot be taken', async t => {
