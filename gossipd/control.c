@@ -260,6 +260,11 @@ control_typed(struct control *c, const uint8_t *data, size_t len, bool fin)
 		hand_over(c, tunnel_accept, data + 1, len - 1, fin);
 		return;
 	case EVIDENCE_STREAM_TYPE:
+		// Of others it is an unknown type, as theirs would be to us.
+		if (!mesh_is_our_dialect(link->daemon, link->id)) {
+			control_refuse(c, "unknown stream type");
+			return;
+		}
 		quic_stream_consumed(c->base.stream, len - 1);
 		hand_over(c, evidence_accept, data + 1, len - 1, fin);
 		return;

@@ -88,7 +88,7 @@ greet(struct proxyd *d, enum ipc_role role)
 	if (role == ROLE_CRYPTOD)
 		proxyd_ask_keys(d);
 	else if (role == ROLE_VERIFIER)
-		verdicts_void(d, NULL);
+		evidence_start_over(d);
 	else if (proxyd_knows_self(d))
 		proxyd_tell_self(d);
 	if (role == ROLE_GOSSIPD)

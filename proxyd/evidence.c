@@ -310,6 +310,14 @@ evidence_refresh(struct proxyd *d, struct peer *peer)
 }
 
 void
+evidence_start_over(struct proxyd *d)
+{
+	for (size_t i = 0; i < d->peers.n; i++)
+		d->peers.at[i]->session.is_known = false;
+	verdicts_void(d, NULL);
+}
+
+void
 evidence_done(struct proxyd *d)
 {
 	struct asking *a;

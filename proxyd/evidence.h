@@ -44,6 +44,8 @@ void evidence_refresh(struct proxyd *, struct peer *);
 // asked about it, on this connection.
 bool evidence_was_asked(
     const struct peer *, const uint8_t *key, uint64_t *ret_ms);
+// Another verifier is there, which has seen nothing yet.
+void evidence_start_over(struct proxyd *);
 void evidence_done(struct proxyd *);
 
 #endif

@@ -7,6 +7,7 @@ import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from
   'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { meet, rawStreams, startForeign } from './foreign.mjs'
 import { program, runCommand, startBackend, startNode, waitFor } from
   './lib.mjs'
 import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
@@ -73,6 +74,80 @@ describe('an honest host with a TPM', { skip }, () => {
     trust(client, 'remove-root', sha256)
     await waitFor('refusal', async () =>
       (await chat(client, 'hello')).status === 503)
+  })
+})
+
+describe('what changes on the way', { skip }, () => {
+  test('a host that comes back, also with another TPM', async t => {
+    const ca = new Authority(t)
+    const tpm = await startSwtpm(t, ca)
+    const other = await startSwtpm(t, ca)
+    const client = await startNode(t, { requireAttestedHosts: true })
+    trust(client, 'add-root', ca.root, 'test authority')
+    const join = await client.token()
+    const first = await startHost(t, ca, { tpm, join })
+    await client.waitModel('echo')
+    const { id } = first.ready
+    await assertAnswers(client)
+    await client.waitPeer(id, p => p.attestation.level === 'hardware')
+    // The operator's copy of it, with each check.
+    const done = runCommand(['verify', `--state-dir=${client.stateDir}`,
+      `--management=${client.ready.management}`, '--explain', id])
+    assert.match(done.stdout, /hardware/, done.stdout + done.stderr)
+    first.keep = true
+    await first.stop()
+    await waitFor('its end', async () =>
+      !(await client.status()).peers.some(p => p.id === id && p.connected))
+    // Another process, another inference key, the same TPM.
+    const second = await startHost(t, ca,
+      { tpm, join, stateDir: first.stateDir })
+    assert.equal(second.ready.id, id)
+    await waitFor('an answer', async () =>
+      (await chat(client, 'again')).status === 200)
+    assert.equal((await second.status()).counters.sealed_served, 1)
+    second.keep = true
+    await second.stop()
+    // A genuine TPM, but not this node's.
+    const third = await startHost(t, ca,
+      { tpm: other, join, stateDir: first.stateDir })
+    await client.waitPeer(id, p => /KEY OF THIS HOST HAS CHANGED/.test(
+      p.attestation.reason))
+    const error = assertRefused(
+      await chat(client, 'hello'), 503, 'host_not_attested')
+    assert.match(error.message, /KEY OF THIS HOST HAS CHANGED/)
+    assert.equal((await third.status()).counters.tunnels_in, 0)
+    rmSync(first.home, { recursive: true, force: true })
+  })
+
+  test('a peer may ask only so often, and in the form', async t => {
+    const backend = await startBackend(t)
+    const host = await startNode(t, { backend: backend.url })
+    const hello = Buffer.concat([Buffer.from('mshlev2h'),
+      Buffer.alloc(64, 7), Buffer.alloc(8)])
+    const ask = async (foreign, bytes, fin = false) => await rawStreams(
+      foreign, { to: host.ready.id, type: 0xe2, bytes_hex:
+        bytes.toString('hex'), fin, wait_ms: 3000 })
+    const ours = await startForeign(t, { dialect: 'meshllm' })
+    await meet(ours, host)
+    for (const bytes of [Buffer.concat([Buffer.from('X'), hello.subarray(1)]),
+      Buffer.concat([hello, Buffer.alloc(1)]),
+      Buffer.concat([hello.subarray(0, 79), Buffer.from([1])])]) {
+      const result = await ask(ours, bytes)
+      assert.equal(result.open, 0)
+      assert.equal(result.bytes, 0)
+    }
+    assert.equal((await ask(ours, hello.subarray(0, 40), true)).bytes, 0)
+    for (let i = 0; i < 12; i++) {
+      const result = await ask(ours, hello)
+      assert.equal(result.open, 0)
+      assert.equal(result.bytes, 5) // no attester, then: busy
+    }
+    await host.waitLog(/stream-refused .*type=226/)
+    // To a peer of another kind the type does not exist.
+    const theirs = await startForeign(t, { dialect: 'sealed' })
+    await meet(theirs, host)
+    assert.equal((await ask(theirs, hello)).bytes, 0)
+    assert.equal((await chat(host, 'still here')).status, 200)
   })
 })
 
