@@ -437,7 +437,9 @@ peer_verdict_now(const struct peer *peer, const uint8_t *key, uint64_t now_ms)
 {
 	const struct peer_verdict *v = &peer->verdict;
 
+	// One that would live longer than any does: our clock was set back.
 	if (!v->is_known || key == NULL || now_ms >= v->expires_ms ||
+	    v->expires_ms - now_ms > PEER_VERDICT_MAX_MS ||
 	    memcmp(v->inference_key, key, INFERENCE_KEY_LEN) != 0 ||
 	    !is_on_this_connection(peer))
 		return NULL;

@@ -21,7 +21,8 @@
 
 enum {
 	PEERS_MAX = 4096,
-	PEER_TEXT_MAX = 64,    // of a version or an address
+	PEER_TEXT_MAX = 64,		 // of a version or an address
+	PEER_VERDICT_MAX_MS = 60 * 1000, // the verifier gives less
 	PEER_REASON_MAX = 257, // as attestd/client.h has it, and a NUL
 	PEER_BINDING_LEN = 32, // RFC 9266
 };

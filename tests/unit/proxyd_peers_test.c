@@ -247,6 +247,12 @@ a_verdict_counts_for_its_key_and_until_it_expires(void **state)
 	    peer_level_now(&peer, key, NOW - 1), IPC__LEVEL__LEVEL_HARDWARE);
 	assert_int_equal(
 	    peer_level_now(&peer, key, NOW), IPC__LEVEL__LEVEL_NONE);
+	// Our clock moves by hours, forth and back.
+	assert_int_equal(peer_level_now(&peer, key, NOW + 5 * HOUR_MS),
+	    IPC__LEVEL__LEVEL_NONE);
+	assert_int_equal(peer_level_now(&peer, key, NOW - 5 * HOUR_MS),
+	    IPC__LEVEL__LEVEL_NONE);
+	assert_int_equal(peer_level_now(&peer, key, 0), IPC__LEVEL__LEVEL_NONE);
 	key[0] = 1;
 	assert_int_equal(
 	    peer_level_now(&peer, key, NOW - 1), IPC__LEVEL__LEVEL_NONE);
