@@ -164,7 +164,11 @@ gossip_on_self(struct gossip *g, uint64_t now_ms, const struct gossip_self *s)
 	(void)node_copy_text(self->version, sizeof(self->version), s->version);
 	news |= copy_self_models(self, s);
 	news |= copy_self_addrs(self, s);
-	news |= copy_self_key(self, s);
+	// What is sealed to the old key is lost: no pause after other news.
+	if (copy_self_key(self, s)) {
+		news = true;
+		g->news_ms = 0;
+	}
 	news |= copy_self_evidence(self, s);
 	self->known = true;
 	g->generation++;

@@ -200,8 +200,14 @@ describe('a node that systemd runs', { skip: reason }, () => {
       const began = Date.now()
       const { sealed_served: before } = (await near.status()).counters
       // Sealed to the new key, or near could not open it.
-      await waitFor('answer', async () =>
-        (await chat(guest, 'hello', { model: 'near' })).status === 200)
+      await waitFor('answer', async () => {
+        const a = await chat(guest, 'hello', { model: 'near' })
+        if (a.status !== 200) {
+          console.log(`# with the old key: ${a.status} ${errorOf(a).code}: ${
+            errorOf(a).message}`)
+        }
+        return a.status === 200
+      })
       console.log(`# the new key is used after ${Date.now() - began} ms`)
       const { counters } = await near.status()
       assert.equal(counters.sealed_served, before + 1)

@@ -142,6 +142,18 @@ news_go_to_every_connection_at_most_once_a_second(void **state)
 	answer(&alice);
 	answer(&bob);
 	assert_int_equal(test_rig_count(&rig, GOSSIP_EXCHANGE), 4);
+	// A new key does not wait: what is sealed to the old one is lost.
+	for (unsigned n = 0; n < 3; n++) {
+		static const char *const models[] = { "m3", "m4", "m4" };
+
+		answer(&alice);
+		answer(&bob);
+		if (n == 2)
+			test_node_sign(&rig.node, 77, 2);
+		test_rig_self(&rig, true, models[n], false);
+		assert_int_equal(
+		    test_rig_count(&rig, GOSSIP_EXCHANGE), n == 2 ? 8 : 6);
+	}
 }
 
 static void
