@@ -142,8 +142,8 @@ struct gossipd {
 	struct gossip *gossip;
 	struct event *tick, *greet;
 	const struct timeval *watch_late; // common timeout: see tunnel.c
-	struct link *links;	       // by id
-	TAILQ_HEAD(, gstream) waiting; // with a deadline, oldest first
+	struct link *links;		  // by id
+	TAILQ_HEAD(, gstream) waiting;	  // with a deadline, oldest first
 	size_t control_bytes;
 	struct dirty_peer *dirty; // to be told to proxyd
 	uint64_t published_ms;
