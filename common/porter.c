@@ -246,9 +246,12 @@ answered(struct porter *p, size_t door)
 static void
 want(struct porter *p, size_t door)
 {
-	struct knock *k = &p->knocks[door];
+	struct knock *k;
 
-	if (door >= p->n || p->doors[door].listening != -1 || k->is_wanted)
+	if (door >= p->n || p->doors[door].listening != -1)
+		return;
+	k = &p->knocks[door];
+	if (k->is_wanted)
 		return;
 	k->is_wanted = true;
 	if (clock_mono_ms() - k->opened_ms < PORTER_BACKOFF_MAX_MS) {
