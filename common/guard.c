@@ -186,10 +186,10 @@ find_tracer(void)
 }
 
 // The leak checker of the sanitizers wants the tracer's place itself.
-#ifdef SANITIZERS
-enum { IS_SANITIZED = 1 };
+#ifdef UNCONFINED
+static const char *const is_unconfined = UNCONFINED;
 #else
-enum { IS_SANITIZED = 0 };
+static const char *const is_unconfined = NULL;
 #endif
 
 bool
@@ -198,8 +198,8 @@ guard_start_or_die(void)
 	pid_t pid = 0;
 	int r;
 
-	if (IS_SANITIZED) {
-		LOG(LOG_WARNING, "guard-off", F("reason", "sanitizer build"));
+	if (is_unconfined != NULL) {
+		LOG(LOG_WARNING, "guard-off", F("reason", is_unconfined));
 		return false;
 	}
 

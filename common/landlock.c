@@ -167,13 +167,13 @@ landlock_enter(const struct landlock_policy *policy, int *ret_abi)
 	return 0;
 }
 
-#ifdef SANITIZERS
+#ifdef UNCONFINED
 bool
 landlock_enter_or_die(const struct landlock_policy *policy)
 {
-	// The runtime reads its maps and starts its symbolizer at the end.
+	// The sanitizers' runtime reads its maps and starts its symbolizer at the end.
 	(void)policy;
-	LOG(LOG_WARNING, "landlock-off", F("reason", "sanitizer build"));
+	LOG(LOG_WARNING, "landlock-off", F("reason", UNCONFINED));
 	return false;
 }
 #else

@@ -41,7 +41,7 @@ build(const struct sandbox_rule *rules, size_t n, scmp_filter_ctx *ret)
 int
 sandbox_enter(const struct sandbox_rule *rules, size_t n)
 {
-#ifdef SANITIZERS
+#ifdef UNCONFINED
 	(void)rules;
 	(void)n;
 	return -ENOTSUP;
@@ -62,9 +62,9 @@ sandbox_enter_or_die(const struct sandbox_rule *rules, size_t n)
 {
 	int r = sandbox_enter(rules, n);
 
-#ifdef SANITIZERS
+#ifdef UNCONFINED
 	if (r == -ENOTSUP) {
-		LOG(LOG_WARNING, "sandbox-off", F("reason", "sanitizer build"));
+		LOG(LOG_WARNING, "sandbox-off", F("reason", UNCONFINED));
 		return;
 	}
 #endif

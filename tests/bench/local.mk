@@ -18,4 +18,11 @@ tests_bench_meshllm_verdict_SOURCES = tests/bench/verdict.c \
 tests_bench_meshllm_verdict_CFLAGS = $(EVIDENCE_CFLAGS) \
 	-DBENCH_DATA='"$(abs_top_srcdir)/tests"'
 tests_bench_meshllm_verdict_LDADD = $(EVIDENCE_LIBS)
-EXTRA_DIST += tests/bench/run
+noinst_PROGRAMS += tests/bench/meshllm-handshakes
+tests_bench_meshllm_handshakes_SOURCES = tests/bench/handshakes.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_bench_meshllm_handshakes_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
+	$(EVENT_CFLAGS)
+tests_bench_meshllm_handshakes_LDADD = $(QUIC_LIBS) common/libcommon.a \
+	$(COMMON_LIBS)
+EXTRA_DIST += tests/bench/run tests/bench/cost tests/bench/bare.h
