@@ -348,17 +348,26 @@ put_peers(json_t *root, const struct proxyd *d)
 	set(root, "peers", list);
 }
 
-// Times and round trips differ with each word of a peer: that is no news.
+// Times, ages and loads are no news.
 static void
 drop_what_always_changes(json_t *root)
 {
-	json_t *peer;
+	static const char *const names[] = { "rtt_ms", "last_seen_unix_ms",
+		"requests_now", "set_aside_ms" };
+	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(root, "peers"), i, peer)
+	json_array_foreach(json_object_get(root, "peers"), i, one)
 	{
-		(void)json_object_del(peer, "rtt_ms");
-		(void)json_object_del(peer, "last_seen_unix_ms");
+		for (size_t k = 0; k < N_ELEMENTS(names); k++)
+			(void)json_object_del(one, names[k]);
+		(void)json_object_del(
+		    json_object_get(one, "attestation"), "evidence_age_s");
+	}
+	json_array_foreach(json_object_get(root, "backends"), i, one)
+	{
+		for (size_t k = 0; k < N_ELEMENTS(names); k++)
+			(void)json_object_del(one, names[k]);
 	}
 }
 

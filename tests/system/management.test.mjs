@@ -1,6 +1,7 @@
 // The management port: metrics that Prometheus reads, health, readiness,
 // version; each number against what was really done.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import { before, describe, test } from 'node:test'
 import { ask, assertRefused, chat } from './http.mjs'
 import { getJson, runCommand, startBackend, startNode, startPair, suiteScope,
@@ -199,6 +200,26 @@ describe('events', () => {
       (await node.status()).counters.requests_now === 1)
     assert.equal((await node.status()).counters.aborted, 0)
   })
+})
+
+test('every field of the status is in the manual', async t => {
+  const { host, client } = await startPair(t)
+  const manual = fs.readFileSync(
+    new URL('../../docs/management.md', import.meta.url), 'utf8')
+  const names = new Set()
+  const walk = value => {
+    if (Array.isArray(value)) return value.forEach(walk)
+    if (value === null || typeof value !== 'object') return
+    for (const [name, inner] of Object.entries(value)) {
+      names.add(name)
+      if (name !== 'images') walk(inner)
+    }
+  }
+  for (const node of [host, client]) walk(await node.status())
+  assert.ok(names.size > 50)
+  for (const name of names) {
+    assert.match(manual, new RegExp('`([a-z_]+\\.)?' + name + '(\\[\\])?`'))
+  }
 })
 
 describe('health', () => {
