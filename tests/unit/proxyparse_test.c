@@ -70,6 +70,29 @@ base64_refuses_what_openssl_takes(void **state)
 }
 
 static void
+base64_takes_its_alphabet_at_every_place_and_nothing_else(void **state)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789+/";
+	enum { LEN = 128 };
+	uint8_t text[LEN], out[LEN];
+	size_t n;
+
+	(void)state;
+	for (size_t at = 0; at < LEN - 4; at++) {
+		for (int c = 0; c <= UINT8_MAX; c++) {
+			bool is_known = c != 0 && strchr(alphabet, c) != NULL;
+
+			memset(text, 'A', LEN);
+			text[at] = (uint8_t)c;
+			assert_int_equal(b64_decode(out, text, LEN, &n),
+			    is_known ? 0 : -EILSEQ);
+		}
+	}
+}
+
+static void
 base64_refuses_white_space_at_every_piece(void **state)
 {
 	enum { LEN = 3 * 4096 };
@@ -271,6 +294,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_agrees_with_libsodium_at_every_length),
 		cmocka_unit_test(base64_refuses_what_openssl_takes),
+		cmocka_unit_test(
+		    base64_takes_its_alphabet_at_every_place_and_nothing_else),
 		cmocka_unit_test(base64_refuses_white_space_at_every_piece),
 		cmocka_unit_test(a_buffer_keeps_its_bytes_while_it_grows),
 		cmocka_unit_test(a_large_buffer_comes_back_wiped),
