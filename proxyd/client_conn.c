@@ -17,6 +17,7 @@ enum {
 	HEAD_MS_MAX = 30 * 1000,
 	DRAIN_MS_MAX = 10 * 1000,
 	BLOCKED_TICKS_MAX = 150, // a minute
+	LARGE_READ_BYTES = 256 * 1024,
 };
 
 static void
@@ -281,6 +282,36 @@ ask_client(struct client_conn *c)
 		client_conn_close(c);
 }
 
+static bool
+has_large_rest(const struct client_conn *c)
+{
+	return c->state == CONN_BODY && c->body.framing == HTTP_BODY_LENGTH &&
+	    c->body.left >= SCRATCH_BYTES;
+}
+
+// The rest of a large body is read to where it stays.
+static void
+read_large(struct client_conn *c)
+{
+	size_t want = c->body.left < LARGE_READ_BYTES ? (size_t)c->body.left
+						      : LARGE_READ_BYTES;
+	struct http_piece piece;
+	uint8_t *at;
+	ssize_t n;
+
+	if (request_body_room(c->req, want, &at) < 0)
+		return; // it was answered
+	n = stream_recv(&c->stream, at, want);
+	if (n == -EAGAIN)
+		return;
+	if (n == 0)
+		take_end(c);
+	else if (n < 0 || http_body_read(&c->body, at, (size_t)n, &piece) < 0)
+		client_conn_close(c);
+	else if (request_body_came(c->req, piece.len) == 0)
+		feed(c, at, 0); // if it is complete
+}
+
 static void
 on_readable(struct stream *s, void *arg)
 {
@@ -290,6 +321,10 @@ on_readable(struct stream *s, void *arg)
 
 	if (c->state == CONN_HEAD && c->has_pipelined) {
 		feed_pipelined(c);
+		return;
+	}
+	if (has_large_rest(c)) {
+		read_large(c);
 		return;
 	}
 	n = stream_recv(s, scratch, SCRATCH_BYTES);

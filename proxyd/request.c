@@ -388,22 +388,47 @@ feed_scan(struct request *req, const uint8_t *bytes, size_t n)
 	return body_scan_feed(req->scan, bytes, n) < 0 ? refuse_scan(req) : 0;
 }
 
+// r: whether there is memory.
+static int
+hold_body(struct request *req, int r)
+{
+	if (r == 0)
+		r = proxyd_hold(req->d, &req->held, req->body.size);
+	return r == 0 ? 0
+		      : refuse_rest(req, 503, "overloaded",
+			    "too much is being worked on, try again later");
+}
+
 int
-request_body(struct request *req, const uint8_t *bytes, size_t n)
+request_body_room(struct request *req, size_t n, uint8_t **ret)
 {
 	int r = begin_body(req);
 
 	if (r == 0)
-		r = buf_append(&req->body, bytes, n);
+		r = buf_reserve(&req->body, n, ret);
 	if (r == -EMSGSIZE)
 		return refuse_rest(req, 413, "request_too_large",
 		    "the body is larger than 70 MiB");
-	if (r == 0)
-		r = proxyd_hold(req->d, &req->held, req->body.size);
-	if (r < 0)
-		return refuse_rest(req, 503, "overloaded",
-		    "too much is being worked on, try again later");
-	return feed_scan(req, bytes, n);
+	return hold_body(req, r);
+}
+
+int
+request_body_came(struct request *req, size_t n)
+{
+	buf_commit(&req->body, n);
+	return feed_scan(req, req->body.base + req->body.end - n, n);
+}
+
+int
+request_body(struct request *req, const uint8_t *bytes, size_t n)
+{
+	uint8_t *at;
+	int r;
+
+	if ((r = request_body_room(req, n, &at)) < 0)
+		return r;
+	memcpy(at, bytes, n);
+	return request_body_came(req, n);
 }
 
 int
@@ -419,11 +444,8 @@ request_adopt_body(
 	buf_init(in, max);
 	req->body_at = (size_t)(bytes - req->body.base);
 	req->body.end = req->body_at + n;
-	r = proxyd_hold(req->d, &req->held, req->body.size);
-	if (r < 0)
-		return refuse_rest(req, 503, "overloaded",
-		    "too much is being worked on, try again later");
-	return feed_scan(req, bytes, n);
+	r = hold_body(req, 0);
+	return r == 0 ? feed_scan(req, bytes, n) : r;
 }
 
 // Nothing of it is still on its way.

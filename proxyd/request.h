@@ -138,6 +138,9 @@ void request_set_id(struct request *, const struct http_field *);
 MUST_CHECK int request_expect_form(struct request *, struct slice boundary);
 // More of the body.  Not 0: the request was refused and has ended.
 MUST_CHECK int request_body(struct request *, const uint8_t *, size_t n);
+// The same without a copy: room for it, and then how much came.
+MUST_CHECK int request_body_room(struct request *, size_t n, uint8_t **ret);
+MUST_CHECK int request_body_came(struct request *, size_t n);
 // The body is complete; the answer may end before this returns.
 void request_start(struct request *);
 // What was kept back for the front has been sent.
