@@ -24,7 +24,7 @@ enum {
 	CRYPTOD_ROTATE_SECONDS_MAX = 7 * 24 * 3600,
 	CRYPTOD_ROTATE_SECONDS = 24 * 3600,
 	// Identity, two inference keys, what is derived, ready key pairs.
-	CRYPTOD_SECRET_SLOTS = 64,
+	CRYPTOD_SECRET_SLOTS = 192, // three pages; most for EPHEMERAL_READY_MAX
 };
 
 struct cryptod_config {

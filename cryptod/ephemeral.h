@@ -13,7 +13,7 @@
 
 struct ephemeral;
 
-enum { EPHEMERAL_READY_MAX = 32 };
+enum { EPHEMERAL_READY_MAX = 128 };
 
 struct ephemeral_sealed {
 	uint8_t ephemeral_key[INFERENCE_KEY_LEN];

@@ -218,16 +218,11 @@ go_sealed(struct attempt *a)
 	uint8_t ephemeral_key[INFERENCE_KEY_LEN], request_key[REQUEST_KEY_LEN];
 	int r;
 
-	if (ready_keys_take(d, a->to.key, ephemeral_key, request_key)) {
-		r = send_sealed(a, ephemeral_key, request_key);
-		sodium_memzero(request_key, sizeof(request_key));
-	} else {
-		r = cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
+	if (!ready_keys_take(d, a->to.key, ephemeral_key, request_key))
+		return cryptod_seal_send(d->cryptod, a->to.key, ASK_DEADLINE_MS,
 		    on_sealed, a, &a->seal_id);
-	}
-	// Behind this request, in front of the next one.
-	if (r == 0)
-		ready_keys_ask(d, a->to.key);
+	r = send_sealed(a, ephemeral_key, request_key);
+	sodium_memzero(request_key, sizeof(request_key));
 	return r;
 }
 
@@ -583,5 +578,7 @@ attempt_tunnel_stop(struct attempt *a)
 			(void)!sealed_request_unseal(&a->out);
 		sealed_request_done(&a->out);
 		sealed_answer_done(&a->in);
+		// Not while others of a burst wait for theirs.
+		ready_keys_ask(d, a->to.key);
 	}
 }

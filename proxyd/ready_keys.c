@@ -11,17 +11,11 @@
 #include "proxyd/proxyd.h"
 
 static void
-forget(struct ready_key *k)
+drop_first(struct ready_host *h)
 {
-	k->state = READY_NONE;
-	sodium_memzero(k->key, sizeof(k->key));
-}
-
-static bool
-is_for(const struct ready_key *k, const uint8_t *recipient)
-{
-	return k->state != READY_NONE &&
-	    memcmp(k->recipient, recipient, INFERENCE_KEY_LEN) == 0;
+	sodium_memzero(&h->keys[h->first], sizeof(h->keys[h->first]));
+	h->first = (h->first + 1) % READY_KEYS_MAX;
+	h->n--;
 }
 
 static void
@@ -42,15 +36,13 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (size_t i = 0; i < READY_KEYS_MAX; i++) {
-		struct ready_key *k = &d->ready.keys[i];
+	for (size_t i = 0; i < READY_HOSTS_MAX; i++) {
+		struct ready_host *h = &d->ready.hosts[i];
 
-		if (k->state != READY_HERE)
-			continue;
-		if (now - k->since_ms >= READY_KEYS_AGE_S * 1000)
-			forget(k);
-		else
-			is_empty = false;
+		while (h->n > 0 &&
+		    now - h->keys[h->first].since_ms >= READY_KEYS_AGE_S * 1000)
+			drop_first(h);
+		is_empty = is_empty && h->n == 0;
 	}
 	if (!is_empty)
 		start_timer(d);
@@ -60,16 +52,52 @@ void
 ready_keys_init(struct proxyd *d)
 {
 	(void)evtimer_assign(&d->ready.timer, d->base, on_timer, d);
-	for (size_t i = 0; i < READY_KEYS_MAX; i++)
-		d->ready.keys[i].d = d;
+	for (size_t i = 0; i < READY_HOSTS_MAX; i++)
+		d->ready.hosts[i].d = d;
 }
 
 void
 ready_keys_done(struct proxyd *d)
 {
 	(void)event_del(&d->ready.timer);
-	for (size_t i = 0; i < READY_KEYS_MAX; i++)
-		forget(&d->ready.keys[i]);
+	for (size_t i = 0; i < READY_HOSTS_MAX; i++)
+		while (d->ready.hosts[i].n > 0)
+			drop_first(&d->ready.hosts[i]);
+}
+
+static struct ready_host *
+find_host(struct proxyd *d, const uint8_t *recipient)
+{
+	for (size_t i = 0; i < READY_HOSTS_MAX; i++) {
+		struct ready_host *h = &d->ready.hosts[i];
+
+		if (h->used_ms != 0 &&
+		    memcmp(h->recipient, recipient, INFERENCE_KEY_LEN) == 0)
+			return h;
+	}
+	return NULL;
+}
+
+// In place of the one that was not asked for the longest time.  NULL: answers
+// for all of them are still to come.
+static struct ready_host *
+make_host(struct proxyd *d, const uint8_t *recipient)
+{
+	struct ready_host *h = NULL;
+
+	for (size_t i = 0; i < READY_HOSTS_MAX; i++) {
+		struct ready_host *one = &d->ready.hosts[i];
+
+		if (one->n_asked == 0 &&
+		    (h == NULL || one->used_ms < h->used_ms))
+			h = one;
+	}
+	if (h == NULL)
+		return NULL;
+	while (h->n > 0)
+		drop_first(h);
+	memcpy(h->recipient, recipient, INFERENCE_KEY_LEN);
+	return h;
 }
 
 bool
@@ -78,59 +106,52 @@ ready_keys_take(struct proxyd *d,
     uint8_t ret_ephemeral[static INFERENCE_KEY_LEN],
     uint8_t ret_key[static REQUEST_KEY_LEN])
 {
-	for (size_t i = 0; i < READY_KEYS_MAX; i++) {
-		struct ready_key *k = &d->ready.keys[i];
+	struct ready_host *h = find_host(d, recipient);
 
-		if (k->state != READY_HERE || !is_for(k, recipient))
-			continue;
-		memcpy(ret_ephemeral, k->ephemeral, INFERENCE_KEY_LEN);
-		memcpy(ret_key, k->key, REQUEST_KEY_LEN);
-		forget(k);
-		return true;
-	}
-	return false;
+	if (h == NULL || h->n == 0)
+		return false;
+	memcpy(ret_ephemeral, h->keys[h->first].ephemeral, INFERENCE_KEY_LEN);
+	memcpy(ret_key, h->keys[h->first].key, REQUEST_KEY_LEN);
+	drop_first(h);
+	return true;
 }
 
 static void
 on_key(
     void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
-	struct ready_key *k = arg;
+	struct ready_host *h = arg;
 	struct cryptod_sealed sealed;
+	struct ready_key *k;
 
 	(void)frame;
-	forget(k);
+	h->n_asked--;
 	if (cryptod_seal_read(status, msg, &sealed) < 0 ||
 	    sealed.result != IPC__RESULT__RESULT_OK)
 		return;
+	// There is room: no more are asked for.
+	k = &h->keys[(h->first + h->n++) % READY_KEYS_MAX];
 	memcpy(k->ephemeral, sealed.ephemeral_key, INFERENCE_KEY_LEN);
 	memcpy(k->key, sealed.request_key, REQUEST_KEY_LEN);
 	k->since_ms = clock_mono_ms();
-	k->state = READY_HERE;
-	start_timer(k->d);
+	start_timer(h->d);
 }
 
 void
 ready_keys_ask(
     struct proxyd *d, const uint8_t recipient[static INFERENCE_KEY_LEN])
 {
-	unsigned left = READY_KEYS_PER_HOST, asked = 0;
+	struct ready_host *h = find_host(d, recipient);
 
-	for (size_t i = 0; i < READY_KEYS_MAX && left > 0; i++)
-		left -= is_for(&d->ready.keys[i], recipient);
-	for (size_t i = 0; i < READY_KEYS_MAX && left > 0 &&
-	     asked < READY_KEYS_PER_ASK && d->cryptod != NULL;
+	if (h == NULL && (h = make_host(d, recipient)) == NULL)
+		return;
+	h->used_ms = clock_mono_ms();
+	for (unsigned i = 0; i < READY_KEYS_PER_ASK && d->cryptod != NULL &&
+	     h->n + h->n_asked < READY_KEYS_MAX;
 	     i++) {
-		struct ready_key *k = &d->ready.keys[i];
-
-		if (k->state != READY_NONE)
-			continue;
-		memcpy(k->recipient, recipient, INFERENCE_KEY_LEN);
 		if (cryptod_seal_send(d->cryptod, recipient, ASK_DEADLINE_MS,
-			on_key, k, NULL) < 0)
+			on_key, h, NULL) < 0)
 			return;
-		k->state = READY_ASKED;
-		left--;
-		asked++;
+		h->n_asked++;
 	}
 }

@@ -5,13 +5,14 @@
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/sizes.h"
 
 enum {
-	READY_KEYS_MAX = 128, // for all hosts together
-	READY_KEYS_PER_HOST = 32,
+	READY_HOSTS_MAX = 4,	// those that were asked last
+	READY_KEYS_MAX = 128,	// for each: a burst of requests
 	READY_KEYS_PER_ASK = 2, // what one request may ask for
 	READY_KEYS_AGE_S = 60,	// unused for so long: wiped
 };
@@ -19,21 +20,27 @@ enum {
 struct proxyd;
 
 struct ready_key {
-	struct proxyd *d; // borrowed
-	enum { READY_NONE, READY_ASKED, READY_HERE } state;
 	uint64_t since_ms;
-	uint8_t recipient[INFERENCE_KEY_LEN];
 	uint8_t ephemeral[INFERENCE_KEY_LEN];
 	uint8_t key[REQUEST_KEY_LEN];
 };
 
-struct ready_keys {
+struct ready_host {
+	struct proxyd *d; // borrowed
+	uint64_t used_ms;
+	uint8_t recipient[INFERENCE_KEY_LEN];
+	unsigned n_asked; // answers to come
+	size_t first, n;  // in the ring, oldest first
 	struct ready_key keys[READY_KEYS_MAX];
-	struct event timer; // pending while any is here
+};
+
+struct ready_keys {
+	struct ready_host hosts[READY_HOSTS_MAX];
+	struct event timer; // pending while any key is here
 };
 
 void ready_keys_init(struct proxyd *);
-// Wipes all; answers that are still to come find nothing to fill.
+// Wipes all.
 void ready_keys_done(struct proxyd *);
 // A key that no other request had or will have; wipe it after use.
 bool ready_keys_take(struct proxyd *,

@@ -38,7 +38,7 @@ setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	if (f == NULL || secret_pool_new(&f->pool, 64, SECRET_BEST) < 0)
+	if (f == NULL || secret_pool_new(&f->pool, 192, SECRET_BEST) < 0)
 		return -1;
 	f->left = secret_pool_left(f->pool);
 	*state = f;

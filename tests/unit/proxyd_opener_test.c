@@ -471,10 +471,10 @@ what_is_pipelined_behind_a_request_stays_as_it_is(void **state)
 	talk_start(&t, no_args, PEER_SIGNED);
 	// With a key at hand the request leaves while the rest of what was
 	// read with it waits.
-	RIG_UNTIL(&t.rig, t.rig.n_seals == 1 + READY_KEYS_PER_ASK);
-	rig_run_ms(&t.rig, 100);
 	(void)close(t.client);
 	(void)close(t.tunnel);
+	RIG_UNTIL(&t.rig, t.rig.n_seals == 1 + READY_KEYS_PER_ASK);
+	rig_run_ms(&t.rig, 100);
 	buf_release(&t.request);
 	t.rig.cryptod_is_silent = true;
 	t.client = http_connect(t.rig.api);
@@ -510,12 +510,12 @@ ready_keys_serve_one_request_each_and_their_host_only(void **state)
 	(void)state;
 	talk_start(&t, no_args, PEER_SIGNED);
 	memcpy(keys[n++], t.key, REQUEST_KEY_LEN);
+	(void)close(t.client);
 	// Its own, and those asked for ahead of the next ones.
 	RIG_UNTIL(&t.rig, t.rig.n_seals == N_ELEMENTS(keys));
 	rig_run_ms(&t.rig, 100);
 	t.rig.cryptod_is_silent = true;
 	while (n < N_ELEMENTS(keys)) {
-		(void)close(t.client);
 		(void)close(t.tunnel);
 		buf_release(&t.request);
 		t.client = http_post(&t.rig, CHAT, BODY);
@@ -525,10 +525,10 @@ ready_keys_serve_one_request_each_and_their_host_only(void **state)
 			assert_memory_not_equal(
 			    keys[i], keys[n], REQUEST_KEY_LEN);
 		n++;
+		(void)close(t.client);
 	}
 	// None is left for it; and another host never had one.
 	n = t.rig.n_tunnels;
-	(void)close(t.client);
 	t.client = http_post(&t.rig, CHAT, BODY);
 	rig_run_ms(&t.rig, 100);
 	rig_tell_peer(&t.rig, &other, PEER_SIGNED, "new");
