@@ -34,7 +34,7 @@ export async function startRaw (scope, more = {}) {
       }
     })
   })
-  const backend = { posts: 0, list: LIST, answer: s => s.end(whole('{}')), ...more }
+  const backend = { server, posts: 0, list: LIST, answer: s => s.end(whole('{}')), ...more }
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
   scope.after(() => server.close())
   backend.url = `http://127.0.0.1:${server.address().port}`
