@@ -191,14 +191,22 @@ run(struct asking *a)
 	    d->gossipd, a->id, pair[1], STREAM_DEADLINE_MS, on_stream, a, NULL);
 }
 
-static void
-run_next(struct proxyd *d)
+static struct asking *
+next_in_line(struct proxyd *d)
 {
 	struct asking *a;
 
 	TAILQ_FOREACH (a, &d->askings, entry)
 		if (!a->is_running)
-			break;
+			return a;
+	return NULL;
+}
+
+static void
+run_next(struct proxyd *d)
+{
+	struct asking *a = next_in_line(d);
+
 	if (a != NULL && !d->is_stopping &&
 	    d->n_askings_running < EVIDENCE_RUNNING_MAX && run(a) < 0)
 		fail(a, "a part of this node is not running");

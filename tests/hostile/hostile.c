@@ -62,7 +62,7 @@ read_mode(void)
 		abort();
 	path[n] = '\0';
 	slash = strrchr(path, '/');
-	(void)strcpy(slash + 1, "hostile");
+	memcpy(slash + 1, "hostile", sizeof("hostile"));
 	if ((f = fopen(path, "r")) == NULL)
 		abort();
 	if (fgets(mode, sizeof(mode), f) == NULL)
