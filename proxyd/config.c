@@ -248,6 +248,22 @@ fill_in_numbers(struct proxyd_config *config)
 			*all[i].number = all[i].otherwise;
 }
 
+// With evidence required, a key counts that its node has not signed only where
+// an attestation key that the operator named has signed for it: at that level,
+// and if both are asked for.
+static void
+draw_key_conclusions(struct proxyd_config *config)
+{
+	bool is_required = config->is_attested_required;
+
+	config->plaintext_allowed =
+	    config->allow_plaintext_peers && !is_required;
+	config->unsigned_allowed = is_required
+	    ? config->allow_unsigned_keys &&
+		config->required_level == IPC__LEVEL__LEVEL_PINNED
+	    : config->allow_unsigned_keys || config->allow_plaintext_peers;
+}
+
 static int
 draw_conclusions(
     struct proxyd_config *config, char error[static CONFIG_ERROR_MAX])
@@ -279,10 +295,7 @@ draw_conclusions(
 		return -EINVAL;
 	}
 	fill_in_numbers(config);
-	config->plaintext_allowed =
-	    config->allow_plaintext_peers && !config->is_attested_required;
-	config->unsigned_allowed = !config->is_attested_required &&
-	    (config->allow_unsigned_keys || config->allow_plaintext_peers);
+	draw_key_conclusions(config);
 	return 0;
 }
 

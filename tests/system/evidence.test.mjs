@@ -122,6 +122,37 @@ describe('evidence of the existing network', { concurrency: 2 }, () => {
       await waitLevel(ours, foreign.id, 'none', /damaged, line 1/)
     })
 
+  test('whose key is pinned may be asked, if that is allowed', async t => {
+    const foreign = await startForeign(t,
+      { dialect: 'sealed', serve: ['theirs'] })
+    const options = { join: foreign.token, requireAttestedHosts: 'pinned' }
+    const ours = await startNode(t, { ...options, allowUnsignedKeys: true })
+    const strict = await startNode(t, options)
+    await waitLevel(ours, foreign.id, 'tofu')
+    await waitLevel(strict, foreign.id, 'tofu')
+    const ask = async node => {
+      const answer = await chat(node, { model: 'theirs',
+        messages: [{ role: 'user', content: 'to a pinned key' }] })
+      return { status: answer.status, body: await answer.json() }
+    }
+    let answer = await ask(ours)
+    assert.equal(answer.status, 503)
+    assert.equal(answer.body.error.code, 'host_not_attested')
+    assert.match(answer.body.error.message, /you have not named it/)
+    trust(ours, 'pin', foreign.id)
+    trust(strict, 'pin', foreign.id)
+    await waitLevel(strict, foreign.id, 'pinned')
+    answer = await waitFor('an answer', async () => {
+      const a = await ask(ours)
+      return a.status === 200 && a
+    })
+    assert.match(answer.body.choices[0].message.content, /to a pinned key/)
+    answer = await ask(strict)
+    assert.notEqual(answer.status, 200)
+    trust(ours, 'revoke', foreign.id)
+    await waitFor('a refusal', async () => (await ask(ours)).status === 503)
+  })
+
   test('a key seen first is kept over restarts, another refused', async t => {
     const foreign = await startForeign(t,
       { dialect: 'sealed', serve: ['theirs'] })
