@@ -270,10 +270,11 @@ peer_close(struct ipc_peer *peer, int reason)
 		(void)event_del(peer->read_event);
 	if (peer->write_event != NULL)
 		(void)event_del(peer->write_event);
-	close_fd(&peer->fd);
 	fail_calls(peer);
+	// Before the descriptor's number can be another's.
 	if (!peer->dying && peer->config.closed != NULL)
 		peer->config.closed(peer, reason);
+	close_fd(&peer->fd);
 	peer->busy--;
 	peer->dying = true;
 }

@@ -90,6 +90,9 @@ on_tls_closed(struct ipc_peer *peer, int reason)
 	LOG(d->stopping ? LOG_DEBUG : LOG_ERROR, "channel-lost",
 	    F("to", "cryptod, handshakes"), F("error", log_error(reason)));
 	d->tls_is_lost = true;
+	// It watches the descriptor, which is closed when this returns.
+	if (d->tls_event != NULL)
+		(void)event_del(d->tls_event);
 }
 
 // ---- opened

@@ -156,6 +156,9 @@ export class Node extends Program {
     add('allow-plaintext-peers', o.allowPlaintextPeers)
     add('allow-unsigned-keys', o.allowUnsignedKeys)
     add('log-level', o.logLevel)
+    if (!(o.args ?? []).some(w => w.startsWith('--daemon-dir'))) {
+      add('daemon-dir', process.env.TEST_DAEMON_DIR)
+    }
     return args.concat(o.args ?? [])
   }
 
