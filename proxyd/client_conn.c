@@ -37,6 +37,8 @@ client_conn_close(struct client_conn *c)
 	c->req = NULL;
 	if (req != NULL)
 		request_abort(req);
+	free(c->allow_origin);
+	c->allow_origin = NULL;
 	buf_release(&c->in);
 	TAILQ_REMOVE(&c->d->conns, c, entry);
 	c->d->n_conns--;

@@ -27,8 +27,8 @@ struct client_conn {
 	size_t scanned;
 	uint64_t since_ms; // of the head, or of the draining
 	struct http_body body;
-	struct request *req;	  // borrowed while it lives
-	const char *allow_origin; // of the request; borrowed, or NULL
+	struct request *req; // borrowed while it lives
+	char *allow_origin;  // of the request; owned, or NULL
 	bool keep_alive;
 	bool is_http10;
 	bool at_end; // the client's FIN was read; see ask_client()

@@ -54,6 +54,15 @@ refuse_method(struct client_conn *c, const char *allow)
 	request_fail(c->req, &failure);
 }
 
+// A copy: the configuration may change while the answer is made.  Without
+// memory for it the page cannot read the answer.
+static void
+set_origin(struct client_conn *c, const char *origin)
+{
+	free(c->allow_origin);
+	c->allow_origin = origin == NULL ? NULL : strdup(origin);
+}
+
 // 0: the request may be looked at.  *ret_key: what it asks with.
 static int
 pass_gate(struct client_conn *c, const struct http_request *request,
@@ -62,7 +71,7 @@ pass_gate(struct client_conn *c, const struct http_request *request,
 	struct gate gate;
 	int r = gate_check(c->d, c->listener, request, &gate);
 
-	c->allow_origin = gate.allow_origin;
+	set_origin(c, gate.allow_origin);
 	*ret_key = gate.key;
 	if (r == 0)
 		return 0;
@@ -227,7 +236,7 @@ take_request(struct client_conn *c, const struct http_request *request)
 void
 client_refuse_head(struct client_conn *c, struct http_refusal why)
 {
-	c->allow_origin = NULL;
+	set_origin(c, NULL);
 	c->keep_alive = false;
 	client_refuse(c, why.status, "bad_request", why.message);
 }
