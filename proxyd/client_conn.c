@@ -407,6 +407,18 @@ client_conns_close_idle(struct proxyd *d)
 }
 
 void
+client_conns_stop(struct proxyd *d)
+{
+	struct client_conn *c, *next;
+
+	for (c = TAILQ_FIRST(&d->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->req != NULL)
+			request_stop(c->req);
+	}
+}
+
+void
 client_conns_close_all(struct proxyd *d)
 {
 	struct client_conn *c;

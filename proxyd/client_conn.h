@@ -9,6 +9,8 @@
 MUST_CHECK int client_conn_new(struct proxyd *, struct listener *, int fd);
 // Close those that ask for nothing now.
 void client_conns_close_idle(struct proxyd *);
+// Tell those who still wait for an answer that there will be none.
+void client_conns_stop(struct proxyd *);
 void client_conns_close_all(struct proxyd *);
 
 #endif

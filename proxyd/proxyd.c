@@ -46,6 +46,7 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	client_conns_stop(d);
 	(void)event_base_loopbreak(d->base);
 }
 

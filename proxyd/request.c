@@ -589,6 +589,22 @@ is_committed(const struct request *req)
 }
 
 void
+request_stop(struct request *req)
+{
+	struct failure failure;
+
+	failure_set(&failure, 503, "node_stopping",
+	    "this node is being stopped; ask again");
+	if (!is_committed(req)) {
+		request_fail(req, &failure);
+		return;
+	}
+	stop_attempt(req);
+	req->d->counters.failed++;
+	break_off(req, &failure);
+}
+
+void
 request_attempt_failed(struct request *req, const struct failure *failure)
 {
 	req->failure = *failure;

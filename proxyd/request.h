@@ -184,6 +184,8 @@ MUST_CHECK int request_answer_body(struct request *, const uint8_t *, size_t n);
 // that it is complete.
 void request_answer_flush(struct request *, bool is_held);
 void request_answer_end(struct request *);
+// The node stops before the answer has ended: its client is told.
+void request_stop(struct request *);
 // The attempt came to nothing, failure says why.  Tries the next source, or
 // tells the client.
 void request_attempt_failed(struct request *, const struct failure *);
