@@ -68,6 +68,7 @@ api = 127.0.0.1:${api}
 management = 127.0.0.1:${management}
 backend = ${nearBackend.url}
 `)
+  machine.run('useradd', '-M', 'mallory')
   machine.systemctl('start', 'meshllm.target')
   const near = new ServiceNode(machine, api, management)
   await machine.whole()
@@ -142,14 +143,17 @@ describe('a node that systemd runs', { skip: reason }, () => {
     }
     const posture = Object.fromEntries(
       status.posture.map(p => [p.name, `${p.value}: ${p.source}`]))
-    for (const name of ['guarded', 'no-core-dumps', 'seccomp', 'own-users',
-      'no-network']) {
+    for (const name of ['guarded', 'no-core-dumps', 'seccomp', 'own-users']) {
       assert.match(posture[name] ?? '', /^true: /, name)
     }
     assert.ok(Object.keys(posture).length > 20)
-    // Nothing that was not measured is claimed to others.
-    const own = (await guest.status()).peers.find(p => p.id === status.id)
-    assert.ok(own)
+    // Where systemd may make no namespace (257 in this machine) it goes on
+    // without; the daemons notice.
+    const network = pid => machine.must('readlink', `/proc/${pid}/ns/net`)
+    const alone = ['cryptod', 'attestd-signer', 'attestd-verifier']
+      .every(s => network(machine.show(s).MainPID) !== network(1))
+    if (!alone) console.log('# no network namespaces in this machine')
+    assert.match(posture['no-network'], alone ? /^true: / : /^false: /)
   })
 
   // What a daemon's restart may cost: nothing else may.
@@ -170,12 +174,10 @@ describe('a node that systemd runs', { skip: reason }, () => {
       for (const [name, answer] of Object.entries(running)) {
         if (!costs[service].includes(name)) {
           assertWhole(await answer)
-        } else if (service === 'proxyd' && name !== 'inbound') {
-          // The one that would say so is gone: the connection just ends.
-          const end = await answer.catch(e => ({ error: e }))
-          assert.ok(end.error !== undefined || !end.complete)
         } else {
           const error = assertBroken(await answer)
+          assert.equal(error.code,
+            service === 'proxyd' && name !== 'inbound' ? 'node_stopping' : 'host_failed')
           console.log(`# ${service}, ${name}: ${error.code}: ${error.message}`)
         }
       }
@@ -246,6 +248,31 @@ describe('a node that systemd runs', { skip: reason }, () => {
     await assertServes()
   })
 
+  test('comes back when a daemon hangs', async () => {
+    for (const service of SERVICES) {
+      const dropIn = `/run/systemd/system/meshllm-${service}.service.d`
+      machine.must('mkdir', '-p', dropIn)
+      machine.must('sh', '-c', "printf '[Service]\\nWatchdogSec=1\\n" +
+        `TimeoutAbortSec=1\\n' >${dropIn}/hang.conf`)
+      machine.systemctl('daemon-reload')
+      machine.systemctl('restart', `meshllm-${service}.service`)
+      await machine.whole()
+      const pid = machine.show(service).MainPID
+      await sleep(1500)
+      assert.equal(machine.show(service).MainPID, pid, 'it shows no life')
+      machine.must('kill', '-STOP', pid)
+      await waitFor(`new ${service}`, () => {
+        const now = machine.show(service)
+        return now.MainPID !== pid && now.MainPID !== '0'
+      })
+      machine.must('rm', '-r', dropIn)
+      machine.systemctl('daemon-reload')
+      await machine.whole()
+    }
+    assert.match(machine.journal(), /Watchdog timeout/)
+    await assertServes()
+  })
+
   test('comes back when a porter is killed', async () => {
     for (const pid of machine.must('pgrep', '-f', '^/.*meshllm-').trim().split('\n')) {
       if (machine.run('grep', '-qx', 'meshllm-porter',
@@ -279,7 +306,6 @@ describe('a node that systemd runs', { skip: reason }, () => {
     .split('\n')
 
   test('opens a door to its one user only', async () => {
-    machine.run('useradd', '-M', 'mallory')
     assert.equal(as('mallory', 'id', '-un').stdout.trim(), 'mallory')
     for (const [door, user] of Object.entries(DOORS)) {
       for (const other of USERS.filter(u => u !== user)) {
@@ -372,7 +398,7 @@ describe('a node that systemd runs', { skip: reason }, () => {
         const done = as(user, 'systemctl', '--no-ask-password', verb,
           'meshllm-cryptod.service')
         assert.notEqual(done.status, 0, `${user}: ${verb}`)
-        assert.match(done.stderr, /denied|authentication required/i)
+        assert.match(done.stderr, /denied|authentication required|refused/i)
       }
     }
     const node = 'ab'.repeat(32)
