@@ -71,7 +71,8 @@ evidence_file_read(const uint8_t *bytes, size_t len, struct evidence_file *ret)
 	take(&r, f.binding);
 	n = tpm_read_u32(&r);
 	f.evidence = tpm_read_bytes(&r, n);
-	if (!tpm_read_end(&r) || memcmp(head.at, magic, sizeof(magic)) != 0 ||
+	if (!tpm_read_end(&r) || head.at == NULL ||
+	    memcmp(head.at, magic, sizeof(magic)) != 0 ||
 	    (kind != EVIDENCE_FILE_BLOB && kind != EVIDENCE_FILE_V2) ||
 	    activated > 1 || level > LEVEL_HARDWARE || n > EVIDENCE_V2_MAX)
 		return -EBADMSG;

@@ -62,7 +62,8 @@ wait_for(struct tcti_fd *t, short events)
 		n = poll(p, n_fds, (int)(t->deadline_ms - now));
 		now = clock_mono_ms();
 		if (n > 0 && p[0].revents == 0) {
-			if (t->is_interrupted(t->interrupt_fd)) {
+			if (t->is_interrupted != NULL &&
+			    t->is_interrupted(t->interrupt_fd)) {
 				t->is_late = true;
 				return -EINTR;
 			}
