@@ -18,6 +18,9 @@ enum { REASON_MAX = 280, REASON_OF_MANY_MAX = 110 }; // bytes
 
 // What speaks against a source, the worst first.
 enum {
+	// Under --require-attested-hosts: has yet to show enough.  What is said
+	// below of those that have must not depend on how many liars there are.
+	AGAINST_UNATTESTED = 1 << 8,
 	AGAINST_ASIDE = 1 << 7,	   // failed, and is not to be tried yet
 	AGAINST_FULL = 1 << 6,	   // has as many requests as it may have
 	AGAINST_SMALL = 1 << 5,	   // its context is too small
@@ -180,6 +183,16 @@ add(struct proxyd *d, struct choices *all, const struct candidate *candidate,
 	}
 }
 
+static bool
+is_unattested(const struct proxyd *d, const struct peer *peer, uint64_t now)
+{
+	const uint8_t *key = NULL;
+
+	return d->config->is_attested_required &&
+	    (peer_key_now(peer, now, &key) != PEER_KEY_PROVEN ||
+		peer_level_now(peer, key, now) < d->config->required_level);
+}
+
 static void
 add_host(struct proxyd *d, const struct peer *peer, uint64_t now,
     const char *model, struct candidates *ret, struct choices *all)
@@ -208,6 +221,8 @@ add_host(struct proxyd *d, const struct peer *peer, uint64_t now,
 	}
 	if (!peer->connected)
 		against |= AGAINST_UNCONNECTED;
+	if (is_unattested(d, peer, now))
+		against |= AGAINST_UNATTESTED;
 	memcpy(one.peer_id, peer->id, ENDPOINT_ID_LEN);
 	if (bytes != NULL)
 		memcpy(one.key, bytes, INFERENCE_KEY_LEN);
@@ -221,12 +236,16 @@ add_hosts(struct proxyd *d, const char *model, struct candidates *ret,
 {
 	uint64_t now = clock_unix_ms();
 	size_t n = d->peers.n;
+	bool is_required = d->config->is_attested_required;
 
-	// Each time another one first: the first of equals stays first.
+	// Each time another one first: the first of equals stays first.  Those
+	// that are attested find room, however many others there are.
 	d->peers.turn++;
-	for (size_t k = 0; k < n; k++) {
+	for (size_t k = 0; k < (is_required ? 2 * n : n); k++) {
 		const struct peer *peer = d->peers.at[(k + d->peers.turn) % n];
 
+		if (is_required && is_unattested(d, peer, now) != (k >= n))
+			continue;
 		if (peer->is_present &&
 		    peer->role == IPC__PEER_ROLE__PEER_HOST &&
 		    peer_has_model(peer, model))
@@ -391,6 +410,7 @@ explain(const struct choice *one, bool is_left_out, const char *how,
 		unsigned against;
 		const char *text;
 	} texts[] = {
+		{ AGAINST_UNATTESTED, " not-attested" },
 		{ AGAINST_ASIDE, " set-aside" },
 		{ AGAINST_FULL, " full" },
 		{ AGAINST_SMALL, " context-too-small" },

@@ -18,6 +18,7 @@
 
 enum {
 	STREAM_DEADLINE_MS = 15 * 1000,
+	BACKOFFS_MAX = 5, // doublings
 };
 
 struct asking {
@@ -26,7 +27,6 @@ struct asking {
 	uint8_t id[ENDPOINT_ID_LEN];
 	uint8_t key[INFERENCE_KEY_LEN];
 	uint8_t binding[GOSSIPD_BINDING_LEN];
-	bool is_running;
 	int fd; // owned: the verifier's end, until it is told
 	TAILQ_HEAD(, evidence_waiter) waiters;
 };
@@ -49,8 +49,6 @@ asking_remove(struct asking *a)
 
 	TAILQ_REMOVE(&d->askings, a, entry);
 	d->n_askings--;
-	if (a->is_running)
-		d->n_askings_running--;
 }
 
 static void
@@ -86,19 +84,18 @@ store_session(const struct asking *a, struct peer *peer, bool is_judged,
 		.is_judged = is_judged,
 		.level = level,
 		.asked_ms = clock_mono_ms() };
+	if (level == IPC__LEVEL__LEVEL_NONE)
+		s->n_failed = old.n_failed + 1;
 	memcpy(s->inference_key, a->key, INFERENCE_KEY_LEN);
 	memcpy(s->binding, a->binding, sizeof(a->binding));
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	note_level(peer, &old);
 }
 
-static void run_next(struct proxyd *);
-
 // It is with the peer: tell those who wait for it.
 static void
 finish(struct asking *a)
 {
-	struct proxyd *d = a->d;
 	struct evidence_waiter *w;
 
 	// Nobody joins any more; whoever asks now asks anew.
@@ -109,7 +106,6 @@ finish(struct asking *a)
 		w->fn(w->arg);
 	}
 	asking_free(a);
-	run_next(d);
 }
 
 static void
@@ -185,31 +181,8 @@ run(struct asking *a)
 		pair) == -1)
 		return -errno;
 	a->fd = pair[0];
-	a->is_running = true;
-	d->n_askings_running++;
 	return gossipd_evidence_stream_send(
 	    d->gossipd, a->id, pair[1], STREAM_DEADLINE_MS, on_stream, a, NULL);
-}
-
-static struct asking *
-next_in_line(struct proxyd *d)
-{
-	struct asking *a;
-
-	TAILQ_FOREACH (a, &d->askings, entry)
-		if (!a->is_running)
-			return a;
-	return NULL;
-}
-
-static void
-run_next(struct proxyd *d)
-{
-	struct asking *a = next_in_line(d);
-
-	if (a != NULL && !d->is_stopping &&
-	    d->n_askings_running < EVIDENCE_RUNNING_MAX && run(a) < 0)
-		fail(a, "a part of this node is not running");
 }
 
 static int
@@ -217,7 +190,7 @@ start(struct proxyd *d, const struct peer *peer, const uint8_t *key,
     struct asking **ret)
 {
 	struct asking *a;
-	int r = 0;
+	int r;
 
 	if (d->n_askings >= EVIDENCE_ASKING_MAX)
 		return -EAGAIN;
@@ -230,9 +203,7 @@ start(struct proxyd *d, const struct peer *peer, const uint8_t *key,
 	TAILQ_INIT(&a->waiters);
 	TAILQ_INSERT_TAIL(&d->askings, a, entry);
 	d->n_askings++;
-	if (d->n_askings_running < EVIDENCE_RUNNING_MAX)
-		r = run(a);
-	if (r < 0) {
+	if ((r = run(a)) < 0) {
 		asking_remove(a);
 		asking_free(a);
 		return r;
@@ -287,6 +258,16 @@ evidence_was_asked(
 	return true;
 }
 
+// The less often the longer it fails; a request asks all the same.
+static uint64_t
+retry_ms(const struct peer_session *s)
+{
+	unsigned n = s->n_failed == 0 ? 0 : s->n_failed - 1;
+
+	return (uint64_t)EVIDENCE_RETRY_MS
+	    << (n < BACKOFFS_MAX ? n : BACKOFFS_MAX);
+}
+
 static bool
 is_due(const struct peer *peer, const uint8_t *key)
 {
@@ -296,9 +277,11 @@ is_due(const struct peer *peer, const uint8_t *key)
 	if (!evidence_was_asked(peer, key, &age))
 		return !s->is_known ||
 		    clock_mono_ms() - s->asked_ms >= EVIDENCE_NEWS_MS;
-	return age >= (s->is_judged && s->level > IPC__LEVEL__LEVEL_NONE
-			      ? EVIDENCE_RENEW_MS
-			      : EVIDENCE_RETRY_MS);
+	if (s->level == IPC__LEVEL__LEVEL_NONE)
+		return age >= retry_ms(s);
+	return age >= (s->level < IPC__LEVEL__LEVEL_HARDWARE
+			      ? EVIDENCE_LOWER_MS
+			      : EVIDENCE_RENEW_MS);
 }
 
 void
@@ -313,7 +296,11 @@ evidence_refresh(struct proxyd *d, struct peer *peer)
 	    peer_key_now(peer, clock_unix_ms(), &key) != PEER_KEY_PROVEN ||
 	    !is_due(peer, key))
 		return;
-	// Too many, or a part is missing: the next update tries again.
+	// Hosts that hold out on us must leave room for those that a request
+	// needs.
+	if (d->n_askings >= EVIDENCE_BACKGROUND_MAX)
+		return;
+	// A part is missing: the next update tries again.
 	(void)!evidence_ask(d, peer, NULL);
 }
 

@@ -15,9 +15,10 @@ struct peer;
 struct proxyd;
 
 enum {
-	EVIDENCE_ASKING_MAX = 64, // hosts, those that wait for their turn too
-	EVIDENCE_RUNNING_MAX = 32,
+	EVIDENCE_ASKING_MAX = 128,    // hosts at once; the verifier takes 200
+	EVIDENCE_BACKGROUND_MAX = 64, // the others are for requests that wait
 	EVIDENCE_RENEW_MS = 300 * 1000,
+	EVIDENCE_LOWER_MS = 60 * 1000, // below hardware: it may be repaired
 	EVIDENCE_RETRY_MS = 30 * 1000, // after a failure
 	EVIDENCE_NEWS_MS = 2 * 1000,   // not faster, whatever changes
 	EVIDENCE_AGAIN_MS = 10 * 1000, // nor because a request needs it

@@ -57,6 +57,7 @@ struct peer_session {
 	uint8_t inference_key[INFERENCE_KEY_LEN];
 	uint8_t binding[PEER_BINDING_LEN];
 	Ipc__Level level;
+	unsigned n_failed; // times in a row
 	uint64_t asked_ms; // monotonic
 	char reason[PEER_REASON_MAX];
 };

@@ -133,7 +133,7 @@ struct proxyd {
 	struct proxyd_config *reloaded; // owned; what is used of it now
 	struct peers peers;
 	struct askings askings; // for evidence v2
-	size_t n_askings, n_askings_running;
+	size_t n_askings;
 	struct backends backends;
 	struct learned learned;
 	struct listener api, management;

@@ -55,6 +55,27 @@ start(struct rig *rig, const struct node *host)
 	rig_tell_peer(rig, host, PEER_SIGNED, "far");
 }
 
+// The host's news, and nothing more.
+static void
+tell(struct rig *rig, const struct node *host, uint64_t sequence)
+{
+	struct proxyd_model model = { "far", 0 };
+	uint8_t announcement[ANNOUNCEMENT_LEN];
+	struct proxyd_peer_update update = { .endpoint_id = host->id,
+		.role = IPC__PEER_ROLE__PEER_HOST,
+		.dialect = IPC__DIALECT__DIALECT_MESHLLM,
+		.connected = true,
+		.direct = true,
+		.announcement = announcement,
+		.binding = rig->binding,
+		.models = &model,
+		.n_models = 1 };
+
+	node_announce(host, sequence, -1000, 60 * 1000, announcement);
+	assert_int_equal(proxyd_peer_update_send(rig->gossipd, &update), 0);
+	rig_turn(rig);
+}
+
 static void
 a_host_is_asked_before_anybody_needs_it(void **state)
 {
@@ -135,23 +156,7 @@ evidence_about_another_key_does_not_count(void **state)
 	rig_run_ms(&rig, 50);
 	rig.session_level = IPC__LEVEL__LEVEL_TOFU;
 	host.key[5] ^= 1;
-	{
-		struct proxyd_model model = { "far", 0 };
-		uint8_t announcement[ANNOUNCEMENT_LEN];
-		struct proxyd_peer_update update = { .endpoint_id = host.id,
-			.role = IPC__PEER_ROLE__PEER_HOST,
-			.dialect = IPC__DIALECT__DIALECT_MESHLLM,
-			.connected = true,
-			.direct = true,
-			.announcement = announcement,
-			.binding = rig.binding,
-			.models = &model,
-			.n_models = 1 };
-
-		node_announce(&host, 2, -1000, 60 * 1000, announcement);
-		assert_int_equal(
-		    proxyd_peer_update_send(rig.gossipd, &update), 0);
-	}
+	tell(&rig, &host, 2);
 	rig_run_ms(&rig, 50);
 	refused(&rig, "the session says so");
 	assert_memory_equal(rig.session_key, host.key, sizeof(host.key));
@@ -242,6 +247,35 @@ a_verifier_that_dies_while_they_wait_refuses_them(void **state)
 	rig_stop(&rig);
 }
 
+// Many hosts that lie do not keep a prompt from the one that does not.
+static void
+the_honest_host_is_found_among_many(void **state)
+{
+	enum { LIARS = 300 };
+	struct node host = node_make();
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, required);
+	rig.stream_result = IPC__RESULT__RESULT_OK;
+	rig.is_session_judged = true;
+	rig.level = rig.session_level = IPC__LEVEL__LEVEL_HARDWARE;
+	rig.honest_id = host.id;
+	randombytes_buf(rig.binding, sizeof(rig.binding));
+	for (size_t i = 0; i < LIARS; i++) {
+		struct node liar = node_make();
+
+		tell(&rig, &liar, 1);
+	}
+	rig_tell_peer(&rig, &host, PEER_SIGNED, "far");
+	// Its turn among all who are asked comes, at the latest with news.
+	for (int i = 0; i < 20; i++)
+		rig_tell_peer(&rig, &host, PEER_SIGNED, "far");
+	for (int i = 0; i < 5; i++)
+		sent(&rig, &host);
+	rig_stop(&rig);
+}
+
 int
 main(void)
 {
@@ -254,6 +288,7 @@ main(void)
 		cmocka_unit_test(whatever_fails_is_a_refusal_with_its_reason),
 		cmocka_unit_test(
 		    a_verifier_that_dies_while_they_wait_refuses_them),
+		cmocka_unit_test(the_honest_host_is_found_among_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,16 +179,25 @@ on_self_models(
 	return 0;
 }
 
+static bool
+is_honest(const struct rig *rig, const ProtobufCBinaryData *id)
+{
+	return rig->honest_id == NULL ||
+	    memcmp(rig->honest_id, id->data, ENDPOINT_ID_LEN) == 0;
+}
+
 static int
 on_verdict(
     struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
+	const Ipc__VerdictRequest *request = (const Ipc__VerdictRequest *)msg;
 	struct rig *rig = ipc_peer_daemon(peer);
 	Ipc__VerdictReply reply = IPC__VERDICT_REPLY__INIT;
 
-	(void)msg;
 	rig->n_verdicts++;
-	reply.level = rig->level;
+	reply.level = is_honest(rig, &request->endpoint_id)
+	    ? rig->level
+	    : IPC__LEVEL__LEVEL_NONE;
 	reply.reason = (char *)(uintptr_t) "the test says so";
 	reply.expires_ms = clock_unix_ms() + (uint64_t)rig->verdict_ms;
 	return ipc_reply(
@@ -227,8 +236,10 @@ on_session(
 	if (rig->is_session_silent)
 		return 0;
 	reply.judged = rig->is_session_judged;
-	reply.level = rig->is_session_judged ? rig->session_level
-					     : IPC__LEVEL__LEVEL_NONE;
+	reply.level =
+	    rig->is_session_judged && is_honest(rig, &request->endpoint_id)
+	    ? rig->session_level
+	    : IPC__LEVEL__LEVEL_NONE;
 	reply.reason = (char *)(uintptr_t) "the session says so";
 	reply.expires_ms = clock_unix_ms() + (uint64_t)rig->verdict_ms;
 	return ipc_reply(

@@ -65,6 +65,8 @@ struct rig {
 	size_t n_streams; // that were asked for
 	bool is_session_silent, is_session_judged;
 	Ipc__Level session_level;
+	// NULL, or the only node whose evidence is any good.
+	const uint8_t *honest_id;
 	size_t n_sessions;
 	uint8_t session_key[INFERENCE_KEY_LEN]; // of the last one
 	uint8_t session_binding[32];
