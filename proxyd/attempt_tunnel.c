@@ -116,8 +116,10 @@ on_tunnel(
 	a->tunnel_id = 0;
 	if (status == 0 && reply->result == IPC__RESULT__RESULT_OK)
 		return;
-	if (status == -ETIMEDOUT ||
-	    (status == 0 && reply->result == IPC__RESULT__RESULT_TIMEOUT))
+	// Only failures are told: how long to wait is the stream's to say.
+	if (status == -ETIMEDOUT)
+		return;
+	if (status == 0 && reply->result == IPC__RESULT__RESULT_TIMEOUT)
 		attempt_fail(a, 503, "host_unavailable",
 		    "the host did not answer the call in time");
 	else if (status == 0 && reply->result == IPC__RESULT__RESULT_REFUSED)
