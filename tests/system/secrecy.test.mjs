@@ -10,7 +10,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { assertServes, chat, chatBody, said } from './http.mjs'
+import { ask, assertServes, chat, chatBody, said } from './http.mjs'
 import { sleep, startBackend, startNode, waitFor } from './lib.mjs'
 import { processesOf, searchMemory } from './processes.mjs'
 
@@ -143,6 +143,15 @@ describe('memory', () => {
     for (const stream of [true, false]) {
       const answer = await chat(client, words.join(' '), { more: { stream } })
       assert.equal(answer.complete, true)
+    }
+    // Translated into a chat completion, and back.
+    for (const stream of [true, false]) {
+      const answer = await ask(`${client.baseUrl}/responses`, { body: {
+        model: 'echo', stream, input: [{ role: 'user', content: [
+          { type: 'input_text', text: words.join(' ') }] }],
+        instructions: words.join(' ') } })
+      assert.equal(answer.complete, true)
+      assert.ok(answer.body.includes(words.at(-1)))
     }
     await assertServes(client)
     await sleep(500)
