@@ -35,6 +35,8 @@ tell_state(const struct attestd *d, const char *problem)
 	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
 	int r = -EPIPE;
 
+	if (d->service != NULL)
+		return; // there is no parent that would show it
 	msg.name = (char *)(uintptr_t)names[attester_kind_of(d->attester)];
 	msg.problem = (char *)(uintptr_t)problem;
 	if (d->peers[ROLE_PARENT] != NULL)

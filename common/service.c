@@ -33,9 +33,10 @@ struct service {
 	bool is_up[PORTER_DOORS_MAX];
 	pid_t own_pid;
 	bool is_ready, is_stopping;
-	struct event *porter_event, *signal_event, *watchdog_event; // owned
-	const struct service_events *events;			    // borrowed
-	void *arg;						    // borrowed
+	struct event *porter_event, *signal_event;  // owned
+	struct event *watchdog_event, *retry_event; // owned
+	const struct service_events *events;	    // borrowed
+	void *arg;				    // borrowed
 };
 
 // ---- what systemd gives
@@ -290,6 +291,7 @@ service_free(struct service *s)
 	free_event(s->porter_event);
 	free_event(s->signal_event);
 	free_event(s->watchdog_event);
+	free_event(s->retry_event);
 	close_fd(&s->porter);
 	close_fd(&s->notify);
 	free(s);
@@ -297,20 +299,24 @@ service_free(struct service *s)
 
 // ---- what systemd is told
 
-static void
+// false: later.
+static bool
 tell(const struct service *s, const char *text)
 {
 	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	// If systemd does not listen, nobody is there to be told that.
-	if (s->notify != -1)
-		(void)!sendmsg(s->notify, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	// If systemd does not listen, nobody is there to be told that; if it
+	// is busy, it will.
+	return s->notify == -1 ||
+	    sendmsg(s->notify, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1 ||
+	    errno != EAGAIN;
 }
 
 static void
 tell_status(const struct service *s)
 {
+	static const struct timeval later = { 0, 100 * 1000 };
 	char text[TEXT_MAX];
 	const char *separator = " ";
 	int len = snprintf(
@@ -331,7 +337,17 @@ tell_status(const struct service *s)
 	if (len == before)
 		(void)snprintf(text + len, sizeof(text) - (size_t)len, "%s",
 		    s->is_ready ? "serving" : "starting");
-	tell(s, text);
+	// Without READY=1 systemd would take us for not started.
+	if (!tell(s, text))
+		(void)evtimer_add(s->retry_event, &later);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	tell_status(arg);
 }
 
 void
@@ -349,7 +365,8 @@ service_stopping(struct service *s)
 	if (s == NULL)
 		return;
 	s->is_stopping = true;
-	tell(s, "STOPPING=1\nSTATUS=stopping");
+	(void)evtimer_del(s->retry_event);
+	(void)tell(s, "STOPPING=1\nSTATUS=stopping");
 }
 
 void
@@ -432,7 +449,7 @@ on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	tell(arg, "WATCHDOG=1");
+	(void)tell(arg, "WATCHDOG=1"); // there are two more
 }
 
 static int
@@ -473,6 +490,9 @@ service_watch(struct service *s, struct event_base *base,
 		return 0;
 	s->events = events;
 	s->arg = arg;
+	s->retry_event = evtimer_new(base, on_retry, s);
+	if (s->retry_event == NULL)
+		return -ENOMEM;
 	r = watch_one(&s->porter_event, base, s->porter, on_porter, s);
 	if (r == 0)
 		r = watch_one(&s->signal_event, base, SIGNALS_FD, on_signal, s);

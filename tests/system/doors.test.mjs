@@ -248,6 +248,30 @@ describe('a node that systemd runs', { skip: reason }, () => {
     await assertServes()
   })
 
+  test('comes back whatever dies while others come back', async () => {
+    const dropIn = '/run/systemd/system/meshllm-.service.d'
+    machine.must('mkdir', '-p', dropIn)
+    machine.must('sh', '-c', "printf '[Unit]\\nStartLimitIntervalSec=0\\n" +
+      `[Service]\\nRestartSec=50ms\\n' >${dropIn}/fast.conf`)
+    machine.systemctl('daemon-reload')
+    let slowest = 0
+    for (let i = 0; i < 40; i++) {
+      for (let k = 0; k <= i % 3; k++) {
+        const service = SERVICES[Math.floor(Math.random() * SERVICES.length)]
+        const pid = machine.show(service).MainPID
+        if (pid !== '0') machine.run('kill', '-KILL', pid)
+        if (Math.random() < 0.5) await sleep(Math.random() * 120)
+      }
+      const began = Date.now()
+      await machine.whole()
+      slowest = Math.max(slowest, Date.now() - began)
+    }
+    console.log(`# 80 kills, whole again after ${slowest} ms at most`)
+    machine.must('rm', '-r', dropIn)
+    machine.systemctl('daemon-reload')
+    await assertServes()
+  })
+
   test('comes back when a daemon hangs', async () => {
     for (const service of SERVICES) {
       const dropIn = `/run/systemd/system/meshllm-${service}.service.d`

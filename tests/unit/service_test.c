@@ -261,7 +261,7 @@ expect_told(int notify, const char *text)
 {
 	char told[512];
 
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		struct pollfd p = { .fd = notify, .events = POLLIN };
 		ssize_t n;
 
@@ -304,6 +304,36 @@ systemd_is_told_what_goes_on(void **state)
 	(void)unlink(at.sun_path);
 }
 
+static void
+a_systemd_that_is_busy_is_told_later(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
+	int others =
+	    socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
+	assert_return_code(bind(notify, (struct sockaddr *)&at, sizeof(at)), 0);
+	// What others say fills its queue.
+	while (
+	    sendto(others, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)) == 1)
+		;
+	pid = fork();
+	if (pid == 0)
+		serve(at.sun_path);
+	(void)poll(NULL, 0, 300);
+	expect_told(
+	    notify, "READY=1\nSTATUS=degraded: without one, two, three");
+	assert_return_code(kill(pid, SIGTERM), 0);
+	assert_true(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(status, 0);
+	(void)close(others);
+	(void)close(notify);
+	(void)unlink(at.sun_path);
+}
+
 static int
 setup(void **state)
 {
@@ -334,6 +364,7 @@ main(void)
 		cmocka_unit_test(users_must_be_there_and_others),
 		cmocka_unit_test(a_notify_socket_must_be_one),
 		cmocka_unit_test(systemd_is_told_what_goes_on),
+		cmocka_unit_test(a_systemd_that_is_busy_is_told_later),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
