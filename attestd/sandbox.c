@@ -17,6 +17,7 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(close,		"dead channels, refused descriptors"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
 	ALLOW(clock_gettime,	"deadlines, where the vDSO has no clock"),
+	ALLOW(gettimeofday,	"libevent, where the vDSO has no clock"),
 	// memory
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
@@ -29,6 +30,7 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(writev,		"tcti_fd: a command"),
 	ALLOW(read,		"tcti_fd: a response"),
 	ALLOW(poll,		"tcti_fd: until the deadline"),
+	ALLOW(restart_syscall,	"poll after a stop or the machine's sleep"),
 	ALLOW_ARG(getrandom, 2, 0, "the software key's signatures"),
 	ALLOW(getpid,		"libcrypto: has it forked since?"),
 	ALLOW(futex,		"libcrypto"),
@@ -46,6 +48,7 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
 	ALLOW_ARG(read, 0, STDIN_FILENO, "service: SIGTERM, a signalfd"),
 	ALLOW(clock_gettime,	"expiry, where the vDSO has no clock"),
+	ALLOW(gettimeofday,	"libevent, where the vDSO has no clock"),
 	// memory
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),

@@ -17,6 +17,7 @@ const struct sandbox_rule cryptod_sandbox[] = {
 	// keys
 	ALLOW_ARG(getrandom, 2, 0, "randombytes_buf: new key pairs"),
 	ALLOW(clock_gettime,	"age of keys, where the vDSO has no clock"),
+	ALLOW(gettimeofday,	"libevent, where the vDSO has no clock"),
 	// memory
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),

@@ -11,8 +11,8 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	// loop
 	ALLOW(epoll_wait,	"libevent: wait"),
 	ALLOW(epoll_ctl,	"libevent: a descriptor is added, full or gone"),
-	ALLOW(restart_syscall,	"epoll_wait after SIGSTOP and SIGCONT"),
 	ALLOW(clock_gettime,	"timeouts, where the vDSO has no clock"),
+	ALLOW(gettimeofday,	"libevent, where the vDSO has no clock"),
 	// channels
 	ALLOW(recvmsg,		"ipc_receive"),
 	ALLOW(sendmsg,		"ipc, stream_try"),
@@ -43,7 +43,6 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	// memory
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc, large buffers"),
-	ALLOW_WITHOUT(mprotect, 2, PROT_EXEC, "malloc: arenas"),
 	ALLOW(munmap,		"free, buf_release"),
 	ALLOW(mremap,		"buf_reserve, realloc"),
 	ALLOW(madvise,		"buf: not dumped; free"),

@@ -162,8 +162,13 @@ what_a_daemon_needs_does_not_kill(void **state)
 		{ "munlock", SYS_munlock, { 0, 0 } },
 		{ "madvise", SYS_madvise, { 0, 0, MADV_DODUMP } },
 	};
+	const struct sandbox_call daemons = { "gettimeofday", SYS_gettimeofday,
+		{ ARG(&t) } };
 
 	(void)state;
+	for (size_t i = 0; i < N_LISTS - 1; i++)
+		sandbox_check_allowed(
+		    get_list(i).rules, get_list(i).n, &daemons, 1);
 	for (size_t i = 0; i < N_LISTS; i++)
 		sandbox_check_allowed(get_list(i).rules, get_list(i).n, common,
 		    N_ELEMENTS(common));

@@ -161,6 +161,24 @@ test('nodes serve with other malloc settings under their filters', async t => {
   }
 })
 
+// Every look at the clock is a system call then.  The tool ends a program
+// that it cannot take its vDSO from.
+test('nodes serve where the vDSO has no clock', async t => {
+  const dir = openFolder(t)
+  fs.chmodSync(dir, 0o755)
+  for (const name of ['cryptod', 'attestd', 'gossipd', 'proxyd']) {
+    fs.writeFileSync(path.join(dir, `meshllm-${name}`), '#!/bin/sh\n' +
+      `exec ${program('tests/tools/without-vdso')} ` +
+      `${program(`meshllm-${name}`)} "$@"\n`, { mode: 0o755 })
+  }
+  const args = [`--daemon-dir=${dir}`]
+  const { client, host } = await startPair(t,
+    { client: { args }, host: { args } })
+  for (let i = 0; i < 3; i++) await ask(client)
+  assert.equal((await client.stop()).code, 0)
+  assert.equal((await host.stop()).code, 0)
+})
+
 const guarded = ['cryptod', 'attestd-signer', 'attestd-verifier']
 
 async function processesOf (node) {

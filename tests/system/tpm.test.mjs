@@ -2,8 +2,9 @@
 // serving, says what is wrong, vouches with nothing else, and recovers by
 // itself.
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import { describe, test } from 'node:test'
-import { chat, getJson, runCommand, startBackend, startNode, waitFor }
+import { chat, getJson, runCommand, sleep, startBackend, startNode, waitFor }
   from './lib.mjs'
 import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
@@ -123,6 +124,24 @@ describe('a TPM', { skip, concurrency: 2 }, () => {
       await problem(node) === 'the TPM does not answer', { ms: 30000 })
     assert.deepEqual(await node.stop(), { code: 0, signal: null })
     assert.doesNotMatch(node.logText(), /daemon-killed|daemon-died/)
+  })
+
+  // The kernel ends its wait for the TPM and begins it again.
+  test('that hangs while the machine sleeps', async t => {
+    const tpm = await startSwtpm(t)
+    tpm.signal('SIGSTOP')
+    const node = await startNode(t, { attester: tpm.attester })
+    const signer = await node.processId('attestd-signer')
+    await waitFor('its next try', () => /^poll/.test(
+      fs.readFileSync(`/proc/${signer}/wchan`, 'utf8')),
+    { ms: 60000, every: 20 })
+    process.kill(signer, 'SIGSTOP')
+    await sleep(100)
+    process.kill(signer, 'SIGCONT')
+    tpm.signal('SIGCONT')
+    await waitFor('recovery', async () =>
+      await problem(node) === null, { ms: 60000 })
+    assert.deepEqual(await node.stop(), { code: 0, signal: null })
   })
 
   test('is named in the status with what vouches', async t => {

@@ -14,7 +14,8 @@ dist_check_SCRIPTS += tests/tools/backend_test
 TESTS += tests/tools/backend_test
 # What the search for secrets needs.
 noinst_PROGRAMS += tests/tools/meshllm-memory-search \
-	tests/tools/without-memfd-secret
+	tests/tools/without-memfd-secret tests/tools/without-vdso
+tests_tools_without_vdso_SOURCES = tests/tools/without_vdso.c
 tests_tools_meshllm_memory_search_SOURCES = tests/tools/memory_search.c
 tests_tools_meshllm_memory_search_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 tests_tools_meshllm_memory_search_LDADD = $(SODIUM_LIBS)

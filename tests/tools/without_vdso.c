@@ -1,0 +1,93 @@
+// Runs a program as on a machine whose clock the vDSO cannot read: every look
+// at the time is a system call.  For tests only.  The program gets no
+// environment: a daemon that has one to clean runs itself again, and what is
+// hidden here would be back.
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static unsigned long
+peek(pid_t pid, unsigned long at)
+{
+	errno = 0;
+	return (unsigned long)ptrace(PTRACE_PEEKDATA, pid, (void *)at, NULL);
+}
+
+// Past argc, argv and the environment, each list with its NULL.
+static unsigned long
+find_auxv(pid_t pid, unsigned long at)
+{
+	at += sizeof(long) * (peek(pid, at) + 2);
+	while (peek(pid, at) != 0 && errno == 0)
+		at += sizeof(long);
+	return at + sizeof(long);
+}
+
+static int
+hide_vdso(pid_t pid)
+{
+	struct user_regs_struct regs;
+	unsigned long at, type;
+
+	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) == -1)
+		return -1;
+	for (at = find_auxv(pid, regs.rsp);; at += sizeof(Elf64_auxv_t)) {
+		type = peek(pid, at);
+		if (errno != 0 || type == AT_NULL)
+			return -1;
+		if (type == AT_SYSINFO_EHDR)
+			return (int)ptrace(PTRACE_POKEDATA, pid, (void *)at,
+			    (void *)(uintptr_t)AT_IGNORE);
+	}
+}
+
+// The program keeps our place and number; a child does the work and is gone
+// before the program makes its first step.
+static int
+be_tracer(pid_t pid, int ready)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL,
+		(void *)(uintptr_t)PTRACE_O_TRACEEXEC) == -1 ||
+	    write(ready, "", 1) != 1)
+		return EXIT_FAILURE;
+	if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
+	    hide_vdso(pid) == -1) {
+		(void)kill(pid, SIGKILL);
+		return EXIT_FAILURE;
+	}
+	return ptrace(PTRACE_DETACH, pid, NULL, NULL) == -1 ? EXIT_FAILURE
+							    : EXIT_SUCCESS;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static char *const empty[] = { NULL };
+	int ready[2];
+	pid_t self = getpid(), child;
+	char byte;
+
+	if (argc < 2 || pipe2(ready, O_CLOEXEC) == -1 || (child = fork()) == -1)
+		return EXIT_FAILURE;
+	if (child == 0)
+		_exit(be_tracer(self, ready[1]));
+	// Yama lets only descendants be traced, unless they say so.
+	(void)prctl(PR_SET_PTRACER, child, 0, 0, 0);
+	(void)close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		return EXIT_FAILURE;
+	(void)execve(argv[1], argv + 1, empty);
+	perror(argv[1]);
+	return EXIT_FAILURE;
+}
