@@ -237,5 +237,9 @@ answer_end(struct answer *a)
 		return r;
 	r = flush(a, true);
 	a->is_done = true;
+	// Right behind the last byte, so that gossipd sees both when it wakes
+	// up and one packet carries them.
+	if (r == 0 && a->is_sealed)
+		stream_finish(a->stream);
 	return r;
 }

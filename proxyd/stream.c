@@ -182,6 +182,13 @@ stream_try(struct stream *s, struct iovec *iov, size_t n)
 }
 
 void
+stream_finish(struct stream *s)
+{
+	if (s->fd != -1 && !stream_is_blocked(s))
+		(void)shutdown(s->fd, SHUT_WR);
+}
+
+void
 stream_want_write(struct stream *s, const struct timeval *timeout)
 {
 	if (s->fd != -1)

@@ -74,6 +74,8 @@ MUST_CHECK ssize_t stream_recv(struct stream *, void *ret, size_t size);
 MUST_CHECK int stream_send(struct stream *, const void *bytes, size_t n);
 // Send what the kernel takes, keep nothing.  -EAGAIN, -errno.
 MUST_CHECK ssize_t stream_try(struct stream *, struct iovec *, size_t n);
+// Nothing more will be sent: FIN, at once if nothing is kept.
+void stream_finish(struct stream *);
 void stream_want_write(struct stream *, const struct timeval *timeout);
 
 static inline bool
