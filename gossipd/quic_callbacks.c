@@ -89,6 +89,8 @@ stream_open(ngtcp2_conn *ng, int64_t id, void *arg)
 	struct quic_link *l = arg;
 	struct quic_stream *s;
 
+	l->n_inbound++;
+	quic_link_give_streams(l);
 	if (l->conn == NULL || l->conn->in_ending)
 		return 0; // closing: the stream dies with it
 	if (quic_stream_accept(l->conn, id, &s) < 0)
@@ -143,10 +145,14 @@ static int
 stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t error,
     void *arg, void *stream)
 {
+	struct quic_link *l = arg;
+
 	(void)error;
-	(void)arg;
-	if (!ngtcp2_conn_is_local_stream(ng, id))
-		ngtcp2_conn_extend_max_streams_bidi(ng, 1);
+	if (!ngtcp2_conn_is_local_stream(ng, id)) {
+		l->n_inbound--;
+		l->streams_due++;
+		quic_link_give_streams(l);
+	}
 	if (stream != NULL)
 		quic_stream_over(stream,
 		    (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0);

@@ -40,6 +40,7 @@ enum {
 	QUIC_STREAM_WINDOW_MAX = 4 << 20,
 	QUIC_CONN_WINDOW_MAX = 8 << 20,
 	QUIC_CREDIT_FLUSH = 32 << 10, // tell the peer after so much
+	QUIC_STREAMS_FLUSH = 16,      // the same, streams
 
 	QUIC_BLOCK_LEN = 16 << 10, // piece of a send buffer
 	QUIC_POOL_BLOCKS = 256,	   // free blocks kept
@@ -132,6 +133,9 @@ struct quic_link {
 	bool verified;	       // TLS has checked the key of the peer
 	const char *tls_error; // static; why we refused the peer
 	size_t credit;	       // granted since the last write
+	unsigned n_heard;      // datagrams since the last write
+	unsigned n_inbound;    // streams of the peer that are open
+	unsigned streams_due;  // closed, and not given back to it yet
 	uint8_t *close_packet; // owned; sent again when the peer goes on
 	size_t close_len;
 	unsigned close_hits;
@@ -282,7 +286,9 @@ MUST_CHECK int quic_link_dial(
     struct quic_conn *, const struct address *, ngtcp2_duration timeout);
 void quic_link_input(struct quic_link *, const struct address *local,
     const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len);
-void quic_link_mark(struct quic_link *);    // has something to write
+void quic_link_mark(struct quic_link *); // has something to write
+// Let the peer open as many streams as it closed, if it is time to say so.
+void quic_link_give_streams(struct quic_link *);
 void quic_link_arm(struct quic_link *);	    // its timer
 void quic_link_timeout(struct quic_link *); // that timer; may free the link
 // Something failed in ngtcp2: close, tell the connection.

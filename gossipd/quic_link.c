@@ -343,6 +343,22 @@ write_now(struct quic_link *l)
 	(void)quic_link_write(l);
 }
 
+// A frame for each stream that ends would be a packet for each short request.
+// Soon, though, when the peer could come to its limit.
+void
+quic_link_give_streams(struct quic_link *l)
+{
+	unsigned n = l->streams_due;
+
+	if (n == 0 ||
+	    (n < QUIC_STREAMS_FLUSH &&
+		l->n_inbound + n < l->q->config.max_streams / 2))
+		return;
+	l->streams_due = 0;
+	ngtcp2_conn_extend_max_streams_bidi(l->ng, n);
+	quic_link_mark(l);
+}
+
 void
 quic_link_input(struct quic_link *l, const struct address *local,
     const struct address *remote, uint8_t ecn, const uint8_t *data, size_t len)
@@ -361,6 +377,13 @@ quic_link_input(struct quic_link *l, const struct address *local,
 	r = ngtcp2_conn_read_pkt(l->ng, &path, &pi, data, len, quic_now());
 	if (r != 0) {
 		quic_link_fail(l, r);
+		return;
+	}
+	// One datagram alone, and nothing to say but that it came: an answer
+	// or the next request will soon say so.
+	if (++l->n_heard < 2 && only_acknowledges(l)) {
+		if (!l->in_dirty)
+			quic_link_arm(l);
 		return;
 	}
 	quic_link_mark(l);
