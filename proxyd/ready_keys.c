@@ -146,8 +146,9 @@ ready_keys_ask(
 	if (h == NULL && (h = make_host(d, recipient)) == NULL)
 		return;
 	h->used_ms = clock_mono_ms();
-	for (unsigned i = 0; i < READY_KEYS_PER_ASK && d->cryptod != NULL &&
-	     h->n + h->n_asked < READY_KEYS_MAX;
+	if (h->n + h->n_asked + READY_KEYS_PER_ASK > READY_KEYS_MAX)
+		return;
+	for (unsigned i = 0; i < READY_KEYS_PER_ASK && d->cryptod != NULL;
 	     i++) {
 		if (cryptod_seal_send(d->cryptod, recipient, ASK_DEADLINE_MS,
 			on_key, h, NULL) < 0)

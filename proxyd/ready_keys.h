@@ -13,7 +13,7 @@
 enum {
 	READY_HOSTS_MAX = 4,	// those that were asked last
 	READY_KEYS_MAX = 128,	// for each: a burst of requests
-	READY_KEYS_PER_ASK = 2, // what one request may ask for
+	READY_KEYS_PER_ASK = 4, // at once: cryptod wakes up for several
 	READY_KEYS_AGE_S = 60,	// unused for so long: wiped
 };
 
