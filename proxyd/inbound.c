@@ -635,11 +635,12 @@ inbound_new(
 	static const struct stream_ops ops = { on_readable, on_writable,
 		on_failed };
 	AUTO_FD fd = tunnel;
+	size_t others = count_of_peer(d, peer_id);
 	struct inbound *in;
 
 	d->counters.tunnels_in++;
 	if (d->is_stopping || d->n_inbounds >= INBOUND_MAX ||
-	    count_of_peer(d, peer_id) >= INBOUND_PER_PEER_MAX ||
+	    others >= INBOUND_PER_PEER_MAX ||
 	    (in = calloc(1, sizeof(*in))) == NULL) {
 		d->counters.refused++;
 		metrics_count_dropped(d, "too many tunnels at a time");
@@ -650,7 +651,7 @@ inbound_new(
 		return;
 	}
 	in->d = d;
-	in->nth = count_of_peer(d, peer_id);
+	in->nth = others;
 	memcpy(in->peer_id, peer_id, ENDPOINT_ID_LEN);
 	buf_init(&in->head, HTTP_HEAD_MAX + SCRATCH_BYTES);
 	stream_init(&in->stream, d->base, take_fd(&fd), &ops, in);
