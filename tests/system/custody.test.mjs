@@ -232,7 +232,9 @@ test('a guard that is killed takes its daemon and the node along', async t => {
   for (const name of guarded) {
     const node = await startNode(t)
     const processes = await processesOf(node)
-    process.kill(tracerOf(processes[name]), 'SIGKILL')
+    const guard = tracerOf(processes[name])
+    assert.ok(guard > 0, name) // 0 would be all of us
+    process.kill(guard, 'SIGKILL')
     const line = await node.waitLog(/ daemon-died /)
     assert.match(line, new RegExp(`^error meshllm daemon-died daemon=${name} ` +
       `pid=${processes[name]} how="killed by SIGKILL: .*with its guard"`))

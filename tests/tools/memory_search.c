@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -109,9 +110,11 @@ search_map(struct search *s, uint64_t from, uint64_t to, bool has_written)
 	size_t len = (size_t)(to - from);
 	AUTO_FREE uint8_t *bytes = len > MAP_MAX ? NULL : calloc(1, len);
 
+	// What was not looked at must not pass for what holds nothing.
 	if (bytes == NULL) {
-		s->n_denied += len;
-		return;
+		(void)fprintf(
+		    stderr, "%d: %zu bytes are too many\n", (int)s->pid, len);
+		exit(EXIT_FAILURE);
 	}
 	for (size_t at = 0; at < len; at += PAGE)
 		if (read_page(s, from + at, bytes + at)) {
