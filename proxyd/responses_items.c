@@ -88,8 +88,8 @@ put_part(struct json_out *o, const struct responses_item *item, bool is_new)
 	static const char *const head[] = {
 		[RESPONSES_REASONING] =
 		    "{\"type\":\"reasoning_text\",\"text\":",
-		[RESPONSES_TEXT] = "{\"type\":\"output_text\",\"annotations\":"
-				   "[],\"text\":",
+		[RESPONSES_TEXT] = ("{\"type\":\"output_text\","
+				    "\"annotations\":[],\"text\":"),
 		[RESPONSES_REFUSAL] = "{\"type\":\"refusal\",\"refusal\":",
 		[RESPONSES_CALL] = "",
 	};
