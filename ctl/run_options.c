@@ -155,7 +155,7 @@ static const struct option table[] = {
 	    "Requests of one peer that are served at a time; 1000.",
 	    OPTION_UINT, AT(peer_requests), 1, 1000 },
 	{ "queue-requests", "proxyd", "N",
-	    "Requests that wait when all are busy; 256.",
+	    "Requests that wait when all are busy; 1000.",
 	    OPTION_UINT, AT(queue_requests), 1, 65536 },
 	{ "queue-seconds", "proxyd", "N",
 	    "How long a request waits for its turn; 60.",

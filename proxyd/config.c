@@ -88,7 +88,7 @@ static const struct option options[] = {
 	    "requests of one peer that are served at a time; 1000",
 	    OPTION_UINT, FIELD(limits.peer_requests), 1, HOST_REQUESTS_MAX },
 	{ "queue-requests", "proxyd", "N",
-	    "requests that wait when all are busy; 256",
+	    "requests that wait when all are busy; 1000",
 	    OPTION_UINT, FIELD(limits.queue_requests), 1, QUEUE_REQUESTS_MAX },
 	{ "queue-seconds", "proxyd", "N",
 	    "how long they wait; 60",

@@ -8,7 +8,7 @@
 #include "common/cleanup.h"
 
 enum {
-	QUEUE_REQUESTS = 256, // defaults
+	QUEUE_REQUESTS = 1000, // defaults
 	QUEUE_SECONDS = 60,
 	QUEUE_REQUESTS_MAX = 65536,
 };
