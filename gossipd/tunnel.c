@@ -258,7 +258,8 @@ hand_over(struct tunnel *t)
 	if (r == 0)
 		r = watch(t);
 	if (r < 0)
-		control_log_refusal(link, TUNNEL_STREAM_TYPE, strerrorname_np(-r));
+		control_log_refusal(
+		    link, TUNNEL_STREAM_TYPE, strerrorname_np(-r));
 	return r;
 }
 

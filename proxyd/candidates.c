@@ -501,12 +501,10 @@ explain_none(const struct proxyd *d, const char *model,
 	}
 	if (c->any_unattested)
 		failure_set(ret, 503, "plaintext_refused",
-		    "no host of \"%.128s\" may be used: %s", model,
-		    c->refused);
+		    "no host of \"%.128s\" may be used: %s", model, c->refused);
 	else
 		failure_set(ret, 503, "host_not_listed",
-		    "no host of \"%.128s\" may be used: %s", model,
-		    c->refused);
+		    "no host of \"%.128s\" may be used: %s", model, c->refused);
 	ret->is_final = true;
 }
 

@@ -142,7 +142,7 @@ struct proxyd {
 	struct metrics metrics;
 	struct events events;
 	struct log_limit peers_log; // refusals that peers cause
-	struct ready_keys ready; // wiped as they are used or grow old
+	struct ready_keys ready;    // wiped as they are used or grow old
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;
 	size_t n_conns;

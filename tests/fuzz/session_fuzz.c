@@ -24,7 +24,7 @@ check(bool promise)
 static void
 start(void)
 {
-	struct event_base *base;
+	struct event_base *base = NULL;
 	const struct attestd_role *role = attestd_find_role("verifier");
 
 	log_set_level(LOG_ERROR);
