@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/cleanup.h"
+#include "common/level_limits.h"
+#include "proto/ipc.pb-c.h"
+
 static const char *
 text_of(const json_t *object, const char *name)
 {
@@ -294,6 +298,39 @@ fill_peer(struct row *row, const json_t *peer, int64_t now_ms)
 	    row->cells[7], json_object_get(peer, "last_seen_unix_ms"), now_ms);
 }
 
+static bool
+any_has_level(const json_t *peers, const char *level)
+{
+	const json_t *peer;
+	size_t i;
+
+	json_array_foreach(peers, i, peer)
+	{
+		const json_t *a = json_object_get(peer, "attestation");
+
+		if (strcmp(text_of(a, "level"), level) == 0)
+			return true;
+	}
+	return false;
+}
+
+// What the levels in the list do not protect from.
+static void
+print_limits(FILE *f, const json_t *peers)
+{
+	static const char *const names[] = {
+		[IPC__LEVEL__LEVEL_SELF_SIGNED] = "self-signed",
+		[IPC__LEVEL__LEVEL_TOFU] = "tofu",
+		[IPC__LEVEL__LEVEL_PINNED] = "pinned",
+		[IPC__LEVEL__LEVEL_HARDWARE] = "hardware",
+	};
+
+	for (unsigned i = 1; i < N_ELEMENTS(names); i++)
+		if (any_has_level(peers, names[i]))
+			(void)fprintf(
+			    f, "  %s: %s\n", names[i], level_limits(i));
+}
+
 static void
 print_peers(FILE *f, const json_t *list, int64_t now_ms)
 {
@@ -318,6 +355,7 @@ print_peers(FILE *f, const json_t *list, int64_t now_ms)
 		fill_peer(row, item, now_ms);
 	}
 	print_grid(f, &g);
+	print_limits(f, list);
 }
 
 void

@@ -292,6 +292,29 @@ a_list_that_is_too_long_is_cut_once(void **state)
 }
 
 static void
+what_a_level_does_not_protect_from_is_printed(void **state)
+{
+	json_t *status =
+	    parse_status("{\"id\":\"a\",\"processes\":[],\"peers\":["
+			 "{\"attestation\":{\"level\":\"hardware\"}},"
+			 "{\"attestation\":{\"level\":\"hardware\"}},"
+			 "{\"attestation\":{\"level\":\"best of all\"}}]}");
+	char *text = NULL, *line;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	(void)state;
+	status_print(f, status, 61 * 1000);
+	assert_int_equal(fclose(f), 0);
+	line = strstr(text, "  hardware: The host's operator can still read");
+	assert_non_null(line);
+	assert_null(strstr(line + 1, "hardware: "));
+	assert_null(strstr(text, "pinned: "));
+	free(text);
+	json_decref(status);
+}
+
+static void
 the_status_is_printed_with_foreign_text_escaped(void **state)
 {
 	json_t *status = parse_status(status_text);
