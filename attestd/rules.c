@@ -1,6 +1,8 @@
 // Who may ask attestd what: one table for each of its two processes.
 #include "attestd/attestd.h"
 
+#include "common/log_level.h"
+
 // clang-format off
 #define STOP_RULE							\
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),		\
@@ -9,6 +11,7 @@
 
 const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
 	STOP_RULE,
+	LOG_LEVEL_RULE,
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
 	    .phases = IPC_SERVING, .max_body = CRYPTOD_KEYS_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__keys_reply__descriptor },
@@ -35,6 +38,7 @@ const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
 
 const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES] = {
 	STOP_RULE,
+	LOG_LEVEL_RULE,
 	{ IPC__TYPE__IPC_VERDICT_REQUEST, .from = FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 3 * 34 + 3 + EVIDENCE_MAX,
 	    .descriptor = &ipc__verdict_request__descriptor,

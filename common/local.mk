@@ -16,6 +16,7 @@ common_libcommon_a_SOURCES = \
 	common/level_limits.c common/level_limits.h \
 	common/liveness.c common/liveness.h \
 	common/log.c common/log.h common/log_line.c common/log_line.h \
+	common/log_level.c common/log_level.h \
 	common/loop.c common/loop.h \
 	common/measure.c common/measure.h \
 	common/node_options.c common/node_options.h \

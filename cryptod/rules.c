@@ -2,11 +2,14 @@
 // it do; sizes are those of the one well-formed message of each type.
 #include "cryptod/cryptod.h"
 
+#include "common/log_level.h"
+
 // clang-format off
 const struct ipc_rule cryptod_rules[] = {
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
+	LOG_LEVEL_RULE,
 	{ IPC__TYPE__IPC_KEYS_REQUEST,
 	    .from = FROM(ROLE_GOSSIPD) | FROM(ROLE_PROXYD) | FROM(ROLE_SIGNER),
 	    .phases = IPC_SERVING, .max_body = 0,

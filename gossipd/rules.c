@@ -3,12 +3,14 @@
 
 #include "attestd/client.h"
 #include "cryptod/client.h"
+#include "common/log_level.h"
 
 // clang-format off
 const struct ipc_rule gossipd_rules[] = {
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
+	LOG_LEVEL_RULE,
 	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT) | FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 8,
 	    .descriptor = &ipc__posture__descriptor,
