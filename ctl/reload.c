@@ -7,6 +7,7 @@
 #include "common/api_keys.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "common/log_level.h"
 #include "common/words.h"
 #include "ctl/suite.h"
 #include "proxyd/client.h"
@@ -95,19 +96,53 @@ arguments_differ(const struct arguments *a, const struct arguments *b)
 static void
 say_what_stays(const struct suite *s, const struct run_options *o)
 {
+	struct run_options same_level = *o; // shares all that it points to
 	struct arguments was, is;
+
+	same_level.log_level = s->options->log_level;
 
 	for (enum daemon_index d = 0; d < N_DAEMONS; d++) {
 		if (d == PROXYD ||
 		    run_options_arguments(s->options, &daemons[d], &was) < 0)
 			continue;
-		if (run_options_arguments(o, &daemons[d], &is) == 0) {
+		if (run_options_arguments(&same_level, &daemons[d], &is) == 0) {
 			if (arguments_differ(&was, &is))
 				LOG(LOG_WARNING, "reload-needs-restart",
 				    F("daemon", daemons[d].name));
 			arguments_done(&is);
 		}
 		arguments_done(&was);
+	}
+}
+
+static enum log_level
+level_of(const struct run_options *o)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = { { "error", LOG_ERROR }, { "warning", LOG_WARNING },
+		{ "debug", LOG_DEBUG } };
+
+	for (size_t i = 0; o->log_level != NULL && i < N_ELEMENTS(levels); i++)
+		if (strcmp(o->log_level, levels[i].name) == 0)
+			return levels[i].level;
+	return LOG_INFO;
+}
+
+static void
+send_level(struct suite *s, enum log_level level)
+{
+	log_set_level(level);
+	for (enum daemon_index d = 0; d < N_DAEMONS; d++) {
+		struct ipc_peer *peer = s->children[d].peer;
+
+		// proxyd has it with its options.
+		if (d == PROXYD || peer == NULL)
+			continue;
+		if (log_level_send(peer, level) < 0)
+			LOG(LOG_WARNING, "reload-needs-restart",
+			    F("daemon", daemons[d].name));
 	}
 }
 
@@ -118,9 +153,11 @@ suite_reload(struct suite *s)
 	char error[512];
 	int r = run_options_read(&o, s->argc, s->argv, error, sizeof(error));
 
-	if (r != 0)
+	if (r != 0) {
 		(void)refuse("configuration", error);
-	else if (send_options(s, &o) == 0)
+	} else if (send_options(s, &o) == 0) {
+		send_level(s, level_of(&o));
 		say_what_stays(s, &o);
+	}
 	run_options_done(&o);
 }

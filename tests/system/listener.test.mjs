@@ -399,6 +399,23 @@ describe('SIGHUP', () => {
     assert.equal(done.events.length >= 60, true)
   })
 
+  test('changes what all daemons log', async () => {
+    write('[meshllm]\nlog-level = debug\n')
+    const from = node.log.length
+    await reload(/info proxyd reloaded/)
+    write('[meshllm]\nlog-level = error\n')
+    await sleep(300)
+    node.signal('SIGHUP')
+    await sleep(500)
+    assert.ok(!node.log.slice(from).some(l => /needs-restart/.test(l)))
+    const quiet = node.log.length
+    assertRefused(await post(node, { host: 'evil.example.com' }), 403)
+    await sleep(200)
+    assert.equal(node.log.length, quiet, node.log.slice(quiet).join('\n'))
+    write('')
+    await reload(/info proxyd reloaded/)
+  })
+
   test('to a daemon is nothing', async () => {
     const processes = await processesOf(node)
     for (const [name, pid] of Object.entries(processes)) {
