@@ -369,6 +369,7 @@ main(void)
 		cmocka_unit_test(the_end_of_a_child_is_told_in_words),
 		cmocka_unit_test(a_plain_answer_is_understood),
 		cmocka_unit_test(every_other_answer_is_refused),
+		cmocka_unit_test(what_a_level_does_not_protect_from_is_printed),
 		cmocka_unit_test(
 		    the_status_is_printed_with_foreign_text_escaped),
 		cmocka_unit_test(a_malformed_address_is_named_with_its_line),
