@@ -122,7 +122,7 @@ export class Machine {
   // { status, stdout, stderr } of a command inside.
   run (...command) {
     return spawnSync('nsenter', ['-t', this.leader, '-m', '-u', '-i', '-p',
-      '-n', '-C', '-r', '-w/', 'env', '-i',
+      '-n', '-C', '-r', 'env', '-i', '-C', '/',
       'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root',
       'DEBIAN_FRONTEND=noninteractive', ...command],
     { encoding: 'utf8', timeout: 180000, maxBuffer: 64 << 20 })
