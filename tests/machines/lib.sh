@@ -21,7 +21,9 @@ mirror() {
 	uri=$(apt-get indextargets --format '$(REPO_URI)' \
 		'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
 		sed -n '/security/d;/^http/{p;q}')
-	echo "${MESHLLM_MIRROR:-${uri:-http://deb.debian.org/debian}}"
+	uri=${MESHLLM_MIRROR:-$uri}
+	[ -n "$uri" ] || say "no mirror of Debian is known: set MESHLLM_MIRROR"
+	echo "$uri"
 }
 
 # Usage: in_root ROOT COMMAND...: with the network of this machine.
