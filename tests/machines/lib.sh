@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # scripts for another shell
 # For prepare and package_test: roots of Debian releases, and packages of the
 # tree, in a cache outside of it.
 #
