@@ -7,12 +7,15 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -64,6 +67,32 @@ run(char *const argv[])
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+// A socket that is bound may not listen yet.
+static bool
+can_connect(const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool can;
+
+	assert_int_not_equal(fd, -1);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	can = connect(fd, (const struct sockaddr *)&un, sizeof(un)) == 0;
+	(void)close(fd);
+	return can;
+}
+
+static void
+wait_until_it_listens(const char *path)
+{
+	for (int i = 0; i < 500; i++) {
+		if (can_connect(path))
+			return;
+		(void)usleep(10000);
+	}
+	fail_msg("nobody listens at %s", path);
+}
+
 void
 swtpm_run(struct swtpm *s)
 {
@@ -82,9 +111,7 @@ swtpm_run(struct swtpm *s)
 	(void)snprintf(path, sizeof(path), "%s/sock", s->dir);
 	(void)unlink(path);
 	s->pid = spawn(argv);
-	for (int i = 0; i < 500 && access(path, F_OK) == -1; i++)
-		(void)usleep(10000);
-	assert_int_equal(access(path, F_OK), 0);
+	wait_until_it_listens(path);
 }
 
 void

@@ -68,7 +68,8 @@ tpm_host_setup(void **state)
 	c.tcti = h->swtpm.tcti;
 	c.ek_chain = h->chain;
 	assert_int_equal(attester_new(&c, &h->attester), 0);
-	assert_null(attester_problem(h->attester));
+	if (attester_problem(h->attester) != NULL)
+		fail_msg("%s", attester_problem(h->attester));
 	memcpy(h->claims.endpoint_id, tpm_host_node, 32);
 	memcpy(h->claims.inference_key, tpm_host_inference, 32);
 	h->claims.made_ms = clock_unix_ms();
