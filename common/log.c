@@ -222,11 +222,11 @@ log_error(int error)
 static int
 send_to_journal(struct log_line *line, const struct log_line_event *e)
 {
-	struct iovec iov = { .iov_base = line->bytes };
+	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	log_line_journal(line, e);
-	iov.iov_len = line->len;
+	iov = (struct iovec){ line->bytes, line->len };
 	return sendmsg(log_journal, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == -1
 	    ? -errno
 	    : 0;

@@ -114,7 +114,7 @@ copy_tree() {
 }
 
 tree_id() { (cd "$1" && find . -type f -not -path './tests/machines/*' \
-	-not -path './tests/system/*' -not -path './docs/*' -print0 | sort -z |
+	-not -path './tests/system/*' -print0 | sort -z |
 	xargs -0 sha256sum | sha256sum | cut -c 1-16); }
 
 # Usage: build RELEASE PATH: packages of the tree, in PATH of the builder.
