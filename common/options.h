@@ -37,7 +37,7 @@ struct option {
 	const char *section;  // of the file: the owning daemon; NULL: not in it
 	const char *argument; // for --help, e.g. "ADDR:PORT"; NULL for a flag
 	const char *help;     // one line; NULL: a key of the file only, whose
-			  // name another row may have as an option
+			      // name another row may have as an option
 	enum option_kind kind;
 	size_t offset;	   // of the field in the struct that is filled
 	uint64_t min, max; // OPTION_UINT
