@@ -3,7 +3,7 @@
 // Needs root, systemd-nspawn and, the first time, debootstrap and a mirror.
 import { spawn, spawnSync } from 'node:child_process'
 import {
-  appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync,
+  appendFileSync, chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync,
   readFileSync, renameSync, rmSync, writeFileSync
 } from 'node:fs'
 import path from 'node:path'
@@ -40,7 +40,8 @@ function makeBase () {
       'bookworm', fresh], { timeout: 600000 })
     renameSync(fresh, BASE)
   } catch (e) {
-    rmSync(fresh, { recursive: true, force: true })
+    // debootstrap may leave something mounted.
+    spawnSync('rm', ['-rf', '--one-file-system', fresh])
     throw e
   }
 }
@@ -80,6 +81,7 @@ export class Machine {
     makeBase()
     this.root = mkdtempSync('/var/tmp/meshllm-machine-')
     must('cp', ['-a', '--reflink=auto', `${BASE}/.`, this.root])
+    chmodSync(this.root, 0o755) // it is the machine's /
     this.configFile = path.join(this.root, builtDir('sysconfdir'),
       'meshllm/meshllm.conf')
     install(this.root)
