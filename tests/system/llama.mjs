@@ -1,6 +1,8 @@
 // A real llama-server, out of Debian sid's package, in a folder of its own.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync
+} from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { Program, getJson, waitFor } from './lib.mjs'
@@ -57,6 +59,29 @@ export function missing () {
     if (!has(name)) return `no ${name}`
   }
   return existsSync(root) ? undefined : install()
+}
+
+// The conformance client of the rigs, with its packages in a copy that is kept
+// between runs; undefined where there is none.
+export function conformanceClient () {
+  const from = path.join(shared, 'rigs', 'client')
+  if (process.env.CONFORMANCE_CLIENT) return process.env.CONFORMANCE_CLIENT
+  if (!existsSync(path.join(from, 'client.mjs'))) return undefined
+  const copy = '/var/tmp/meshllm-conformance'
+  const part = `${copy}.part`
+  if (!existsSync(copy)) {
+    rmSync(part, { recursive: true, force: true })
+    mkdirSync(part, { recursive: true })
+    for (const name of ['client.mjs', 'package.json', 'package-lock.json']) {
+      copyFileSync(path.join(from, name), path.join(part, name))
+    }
+    const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund'],
+      { cwd: part, encoding: 'utf8', timeout: INSTALL_S * 1000 })
+    if (done.status !== 0) return undefined
+    renameSync(part, copy)
+  }
+  copyFileSync(path.join(from, 'client.mjs'), path.join(copy, 'client.mjs'))
+  return copy
 }
 
 async function freePort () {
