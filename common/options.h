@@ -36,8 +36,9 @@ struct option {
 	const char *name;     // long name without dashes
 	const char *section;  // of the file: the owning daemon; NULL: not in it
 	const char *argument; // for --help, e.g. "ADDR:PORT"; NULL for a flag
-	const char *help;     // one line; NULL: a key of the file only, whose
-			      // name another row may have as an option
+	// One line; NULL: a key of the file only, whose name another row may
+	// have as an option.
+	const char *help;
 	enum option_kind kind;
 	size_t offset;	   // of the field in the struct that is filled
 	uint64_t min, max; // OPTION_UINT
