@@ -1,8 +1,6 @@
-// Requests of strangers.  Sealed: collected up to the FIN, opened with a key
-// that cryptod gives out once, parsed strictly, matched with a short list of
-// paths, rebuilt.  Plain: the same, where policy allows it.  What fails before
-// it was opened is dropped without a word; a request is never forwarded to a
-// third node.
+// The tunnels that peers open to us: read, ended and counted.  What comes is
+// trusted with nothing; what is wrong before a request could be opened is
+// dropped without a word.
 #include "proxyd/inbound.h"
 
 #include <sodium.h>
@@ -10,48 +8,10 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
-#include "cryptod/client.h"
-#include "proxyd/http_body.h"
+#include "proxyd/inbound_state.h"
 #include "proxyd/metrics.h"
-#include "proxyd/models.h"
-#include "proxyd/request.h"
-#include "proxyd/sealed_v1.h"
 
-enum {
-	ENVELOPE_READ_BYTES = 256 * 1024,
-	FIRST_READS_MAX = 8, // of what is there when the tunnel comes
-};
-
-enum inbound_state {
-	INBOUND_MARK, // nothing read
-	INBOUND_ENVELOPE,
-	INBOUND_OPENING, // cryptod was asked
-	INBOUND_HEAD,	 // plain
-	INBOUND_BODY,
-	INBOUND_BUSY, // the answer is being made
-	INBOUND_FLUSH,
-	INBOUND_LINGER, // answered; gossipd takes its time to deliver
-};
-
-struct inbound {
-	struct reap reap;
-	TAILQ_ENTRY(inbound) entry;
-	struct proxyd *d; // borrowed
-	uint8_t peer_id[ENDPOINT_ID_LEN];
-	struct stream stream;
-	struct event watch_late; // for a peer that goes away
-	enum inbound_state state;
-	bool is_sealed;
-	bool at_end; // the peer's FIN was read
-	struct sealed_envelope envelope;
-	size_t held;	  // proxyd_hold()
-	uint32_t open_id; // 0: not waiting
-	struct buf head;
-	size_t scanned;
-	struct http_body body;
-	struct request *req; // borrowed while it lives
-	size_t nth;	     // of this peer's tunnels, when it came
-};
+enum { FIRST_READS_MAX = 8 }; // of what is there when the tunnel comes
 
 static void
 inbound_free(struct reap *reap)
@@ -63,15 +23,8 @@ inbound_free(struct reap *reap)
 	free(in);
 }
 
-static void
-drop_envelope(struct inbound *in)
-{
-	sealed_envelope_done(&in->envelope);
-	proxyd_unhold(in->d, &in->held);
-}
-
 // For the opener this is an abort, unless the answer was shut before.
-static void
+void
 inbound_close(struct inbound *in)
 {
 	struct request *req = in->req;
@@ -85,15 +38,15 @@ inbound_close(struct inbound *in)
 		request_abort(req);
 	if (in->open_id != 0 && in->d->cryptod != NULL)
 		ipc_cancel(in->d->cryptod, in->open_id);
-	drop_envelope(in);
+	inbound_drop_envelope(in);
 	buf_release(&in->head);
 	TAILQ_REMOVE(&in->d->inbounds, in, entry);
 	in->d->n_inbounds--;
 	reaper_take(&in->d->reaper, &in->reap, inbound_free);
 }
 
-static void
-refuse_silently(struct inbound *in, const char *reason)
+void
+inbound_drop(struct inbound *in, const char *reason)
 {
 	in->d->counters.refused++;
 	metrics_count_dropped(in->d, reason);
@@ -126,354 +79,19 @@ shut(struct inbound *in)
 	stream_read_start(&in->stream, in->d->timeouts.head);
 }
 
-static void
-on_request_ended(void *front, enum request_end how)
+void
+inbound_request_ended(void *front, enum request_end how)
 {
 	struct inbound *in = front;
 
 	in->req = NULL;
-	drop_envelope(in);
+	inbound_drop_envelope(in);
 	if (how == REQUEST_BROKEN)
 		inbound_close(in);
 	else if (stream_is_blocked(&in->stream))
 		in->state = INBOUND_FLUSH;
 	else
 		shut(in);
-}
-
-static int
-begin_request(struct inbound *in, enum endpoint endpoint)
-{
-	struct request_front front = { &in->stream, in, on_request_ended };
-
-	if (request_new(&in->req, in->d, &front, endpoint) < 0) {
-		inbound_close(in);
-		return -ENOMEM;
-	}
-	in->req->is_inbound = true;
-	in->req->peer_id = in->peer_id;
-	in->req->is_plain = !in->is_sealed;
-	in->req->wants_close = true;
-	in->state = INBOUND_BUSY;
-	return 0;
-}
-
-// An answer that says no; with seal, if the request could be opened.
-static void
-refuse(struct inbound *in, int status, const char *code, const char *message)
-{
-	struct failure failure;
-
-	failure_set(&failure, status, code, "%s", message);
-	request_fail(in->req, &failure);
-}
-
-static void
-refuse_for_now(struct inbound *in)
-{
-	struct failure failure;
-
-	failure_set(&failure, 429, "too_many_requests",
-	    "this host is working on as many requests of this node as it may");
-	failure.retry_after_s = RETRY_AFTER_S;
-	request_fail(in->req, &failure);
-}
-
-// ---- the request, once it can be read
-
-// Like an API client's, but with fewer paths.  0: its body may follow.
-static int
-take_head(struct inbound *in, const uint8_t *head, size_t len)
-{
-	struct http_request request;
-	struct http_refusal why;
-	const char *unreadable;
-	struct slice boundary;
-	struct route route;
-
-	if (http_request_parse(head, len, HTTP_HOST_OPTIONAL, &request, &why) <
-	    0) {
-		refuse(in, why.status, "bad_request", why.message);
-		return -EBADMSG;
-	}
-	route = route_find(DOOR_TUNNEL, &request);
-	if (route.endpoint == ENDPOINT_NONE) {
-		refuse(in, route.allow != NULL ? 405 : 404, "not_found",
-		    "there is nothing at this path");
-		return -ENOENT;
-	}
-	in->req->endpoint = route.endpoint;
-	if (in->nth >= in->d->limits.peer_requests) {
-		refuse_for_now(in);
-		return -EAGAIN;
-	}
-	// The opener's number, so that the log lines of both nodes match.
-	request_set_id(
-	    in->req, http_fields_find(&request.fields, "X-Request-Id"));
-	in->req->is_http10 = request.minor == 0;
-	if (!endpoint_has_body(route.endpoint)) {
-		models_answer_list(in->req);
-		return -EALREADY;
-	}
-	unreadable =
-	    content_refusal(route.endpoint, &request.fields, &boundary);
-	if (unreadable != NULL) {
-		refuse(in, 415, "unsupported_content_type", unreadable);
-		return -EBADMSG;
-	}
-	if (endpoint_has_form(route.endpoint) &&
-	    request_expect_form(in->req, boundary) < 0) {
-		refuse(in, 503, "overloaded", "out of memory");
-		return -ENOMEM;
-	}
-	if (request.framing == HTTP_BODY_LENGTH && request.length > BODY_MAX) {
-		refuse(in, 413, "request_too_large",
-		    "the body is larger than 70 MiB");
-		return -EMSGSIZE;
-	}
-	http_body_init(&in->body, request.framing, request.length);
-	return 0;
-}
-
-// Feed the body; bytes behind it are discarded.  Not 0: it was refused.
-static int
-feed_body(struct inbound *in, const uint8_t *bytes, size_t n)
-{
-	struct http_piece piece;
-
-	while (n > 0 && !http_body_is_done(&in->body)) {
-		if (http_body_read(&in->body, bytes, n, &piece) < 0) {
-			refuse(in, 400, "bad_request",
-			    "the chunks of the body are malformed");
-			return -EBADMSG;
-		}
-		if (piece.len > 0 &&
-		    request_body(in->req, bytes + piece.at, piece.len) < 0)
-			return -ECANCELED;
-		bytes += piece.used;
-		n -= piece.used;
-	}
-	return 0;
-}
-
-// ---- sealed
-
-// A body with a length lies in one piece where it was opened: it stays there.
-static int
-take_opened_body(struct inbound *in, uint8_t *body, size_t n)
-{
-	uint64_t length = in->body.left;
-	bool is_whole = in->body.framing == HTTP_BODY_LENGTH && n >= length;
-	int r;
-
-	if (!is_whole || length == 0) {
-		r = feed_body(in, body, n);
-	} else {
-		proxyd_unhold(in->d, &in->held);
-		r = request_adopt_body(
-		    in->req, &in->envelope.in, body, (size_t)length);
-	}
-	if (r < 0)
-		return r;
-	if (is_whole || http_body_is_done(&in->body))
-		return 0;
-	refuse(in, 400, "bad_request", "the body ends too early");
-	return -EBADMSG;
-}
-
-static void
-take_opened(struct inbound *in, uint8_t *text, size_t n)
-{
-	size_t scanned = 0, len = 0;
-	int r = http_head_find(text, n, &scanned, &len);
-
-	if (r < 0) {
-		refuse(in, 400, "bad_request",
-		    "what was sealed is not an HTTP request");
-		return;
-	}
-	if (take_head(in, text, len) < 0 ||
-	    take_opened_body(in, text + len, n - len) < 0)
-		return;
-	drop_envelope(in);
-	request_start(in->req);
-}
-
-static void
-on_opened(
-    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
-{
-	static const char *const reasons[] = {
-		[IPC__RESULT__RESULT_BAD_KEY] = "ephemeral key is unusable",
-		[IPC__RESULT__RESULT_REPLAYED] = "replay: key seen before",
-		[IPC__RESULT__RESULT_BUSY] = "replay memory is full",
-	};
-	struct inbound *in = arg;
-	struct cryptod_opened keys;
-	uint8_t *text;
-	size_t n;
-
-	(void)frame;
-	in->open_id = 0;
-	if (cryptod_open_read(status, msg, &keys) < 0) {
-		refuse_silently(in, "cryptod does not answer");
-		return;
-	}
-	if (keys.result != IPC__RESULT__RESULT_OK) {
-		refuse_silently(in,
-		    (size_t)keys.result < N_ELEMENTS(reasons)
-			? reasons[keys.result]
-			: "refused by cryptod");
-		return;
-	}
-	for (size_t i = 0; i < keys.n_candidates; i++) {
-		const struct cryptod_candidate *c = &keys.candidates[i];
-
-		if (sealed_envelope_open(
-			&in->envelope, c->request_key, &text, &n) < 0)
-			continue;
-		if (begin_request(in, ENDPOINT_NONE) < 0)
-			return;
-		answer_seal(&in->req->answer, c->inference_key, c->request_key);
-		take_opened(in, text, n);
-		return;
-	}
-	refuse_silently(in, "sealed to another key, or damaged");
-}
-
-static void
-envelope_is_complete(struct inbound *in)
-{
-	const char *stage;
-
-	if (sealed_envelope_parse(&in->envelope) < 0) {
-		stage = sealed_stage_name(in->envelope.stage);
-		LOG(LOG_DEBUG, "envelope-damaged",
-		    F("from", log_peer(in->peer_id)), F("stage", stage));
-		refuse_silently(in, "the sealed envelope is malformed");
-		return;
-	}
-	if (in->d->cryptod == NULL ||
-	    cryptod_open_send(in->d->cryptod, in->envelope.ephemeral_key,
-		ASK_DEADLINE_MS, on_opened, in, &in->open_id) < 0) {
-		refuse_silently(in, "cryptod is not running");
-		return;
-	}
-	in->state = INBOUND_OPENING;
-}
-
-static int
-hold_envelope(struct inbound *in)
-{
-	if (proxyd_hold(in->d, &in->held, in->envelope.in.size) == 0)
-		return 0;
-	refuse_silently(in, "too many bytes are held already");
-	return -ENOBUFS;
-}
-
-static void
-begin_sealed(struct inbound *in, const uint8_t *bytes, size_t n)
-{
-	uint8_t *at;
-	size_t room;
-
-	in->is_sealed = true;
-	in->state = INBOUND_ENVELOPE;
-	sealed_envelope_init(&in->envelope, SEALED_ENVELOPE_MAX);
-	if (sealed_envelope_reserve(&in->envelope, n, &at, &room) < 0 ||
-	    room < n) {
-		refuse_silently(in, "out of memory");
-		return;
-	}
-	memcpy(at, bytes, n);
-	sealed_envelope_commit(&in->envelope, n);
-	if (hold_envelope(in) == 0)
-		stream_read_start(&in->stream, in->d->timeouts.body);
-}
-
-// Straight into the envelope's buffer, no copy.
-static ssize_t
-read_envelope(struct inbound *in)
-{
-	// A small first read: most requests are a few KiB.
-	size_t want = buf_len(&in->envelope.in) < SCRATCH_BYTES
-	    ? SCRATCH_BYTES / 4
-	    : ENVELOPE_READ_BYTES;
-	uint8_t *at;
-	size_t room;
-	ssize_t n;
-
-	if (sealed_envelope_reserve(&in->envelope, want, &at, &room) < 0) {
-		refuse_silently(in, "the sealed envelope is too large");
-		return -ECANCELED;
-	}
-	n = stream_recv(&in->stream, at, room);
-	if (n > 0) {
-		sealed_envelope_commit(&in->envelope, (size_t)n);
-		if (hold_envelope(in) < 0)
-			return -ECANCELED;
-	}
-	return n;
-}
-
-// ---- plain
-
-static void
-refuse_plain(struct inbound *in)
-{
-	in->d->counters.plain_refused++;
-	if (log_limit_pass(&in->d->peers_log, clock_mono_ms()))
-		LOG(LOG_WARNING, "plain-request-refused",
-		    F("from", log_peer(in->peer_id)));
-	if (begin_request(in, ENDPOINT_NONE) == 0)
-		refuse(in, 403, "plaintext_refused",
-		    "this host takes sealed requests only");
-}
-
-static void
-feed_plain_body(struct inbound *in, const uint8_t *bytes, size_t n)
-{
-	if (feed_body(in, bytes, n) < 0 || !http_body_is_done(&in->body))
-		return;
-	in->state = INBOUND_BUSY;
-	stream_read_start(&in->stream, NULL);
-	request_start(in->req);
-}
-
-static void
-feed_plain_head(struct inbound *in, const uint8_t *bytes, size_t n)
-{
-	size_t before = buf_len(&in->head), len = 0;
-	struct buf whole;
-	int r;
-
-	if (n > HTTP_HEAD_MAX + SCRATCH_BYTES - before ||
-	    buf_append(&in->head, bytes, n) < 0) {
-		refuse_silently(in, "the head is too large");
-		return;
-	}
-	r = http_head_find(
-	    buf_data(&in->head), buf_len(&in->head), &in->scanned, &len);
-	if (r == -EAGAIN)
-		return;
-	if (begin_request(in, ENDPOINT_NONE) < 0)
-		return;
-	if (r < 0) {
-		refuse(in, http_head_refusal(r).status, "bad_request",
-		    http_head_refusal(r).message);
-		return;
-	}
-	LOG(LOG_WARNING, "plain-request-coming-in",
-	    F("from", log_peer(in->peer_id)));
-	whole = in->head;
-	buf_init(&in->head, whole.max);
-	if (take_head(in, buf_data(&whole), len) == 0) {
-		in->state = INBOUND_BODY;
-		stream_read_start(&in->stream, in->d->timeouts.body);
-		feed_plain_body(
-		    in, buf_data(&whole) + len, buf_len(&whole) - len);
-	}
-	buf_release(&whole);
 }
 
 // ---- the loop
@@ -483,19 +101,19 @@ feed(struct inbound *in, const uint8_t *bytes, size_t n)
 {
 	if (in->state == INBOUND_MARK) {
 		if (bytes[0] == SEALED_MARK) {
-			begin_sealed(in, bytes, n);
+			inbound_begin_sealed(in, bytes, n);
 			return;
 		}
 		if (!in->d->config->plaintext_allowed) {
-			refuse_plain(in);
+			inbound_refuse_plain(in);
 			return;
 		}
 		in->state = INBOUND_HEAD;
 	}
 	if (in->state == INBOUND_HEAD)
-		feed_plain_head(in, bytes, n);
+		inbound_feed_head(in, bytes, n);
 	else if (in->state == INBOUND_BODY)
-		feed_plain_body(in, bytes, n);
+		inbound_feed_plain(in, bytes, n);
 	// Else it is behind the request, and discarded.
 }
 
@@ -515,12 +133,12 @@ take_end(struct inbound *in)
 	stream_watch_hangup(&in->stream);
 	switch (in->state) {
 	case INBOUND_ENVELOPE:
-		envelope_is_complete(in);
+		inbound_envelope_complete(in);
 		break;
 	case INBOUND_MARK:
 	case INBOUND_HEAD:
 	case INBOUND_BODY:
-		refuse_silently(in, "the request ends too early");
+		inbound_drop(in, "the request ends too early");
 		break;
 	case INBOUND_LINGER:
 		stream_read_start(&in->stream, in->d->timeouts.head);
@@ -538,7 +156,7 @@ read_once(struct inbound *in)
 	bool is_envelope = in->state == INBOUND_ENVELOPE;
 	ssize_t n;
 
-	n = is_envelope ? read_envelope(in)
+	n = is_envelope ? inbound_read_envelope(in)
 			: stream_recv(&in->stream, scratch, SCRATCH_BYTES);
 	if (n == -EAGAIN || n == -ECANCELED)
 		return false;
@@ -586,7 +204,7 @@ on_failed(struct stream *s, void *arg, int error)
 	    in->state == INBOUND_FLUSH)
 		inbound_close(in);
 	else
-		refuse_silently(in,
+		inbound_drop(in,
 		    error == -ETIMEDOUT ? "the request came too slowly"
 					: "the tunnel failed");
 }

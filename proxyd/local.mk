@@ -54,7 +54,8 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/evidence.c proxyd/evidence.h \
 	proxyd/handle_cryptod.c proxyd/handle_gossipd.c \
 	proxyd/handle_parent.c \
-	proxyd/inbound.c proxyd/inbound.h \
+	proxyd/inbound.c proxyd/inbound.h proxyd/inbound_state.h \
+	proxyd/inbound_request.c proxyd/inbound_sealed.c \
 	proxyd/json_memory.c proxyd/json_memory.h \
 	proxyd/keep_alive.c proxyd/keep_alive.h \
 	proxyd/learned.c proxyd/learned.h \
