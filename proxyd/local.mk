@@ -70,8 +70,8 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/recent.c proxyd/recent.h \
 	proxyd/reload.c proxyd/reload.h \
 	proxyd/relay.c proxyd/request.c proxyd/request.h \
-	proxyd/request_answer.c \
-	proxyd/request_log.c \
+	proxyd/request_answer.c proxyd/request_body.c \
+	proxyd/request_log.c proxyd/request_reply.c \
 	proxyd/route.c proxyd/route.h \
 	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
 	proxyd/sse_tail.h \

@@ -201,10 +201,16 @@ request_is_blocked(const struct request *req)
 	return stream_is_blocked(req->answer.stream);
 }
 
-// ---- parts (relay.c, request_log.c)
+// ---- parts (relay.c, request_*.c)
 
 // The end of all, told to the front.
 void request_finish(struct request *, enum request_end);
+// The try that is under way, if there is one, is over.
+void request_stop_attempt(struct request *);
+// The body is complete: what it asks for is known.  Not 0: it was refused.
+MUST_CHECK int request_body_end(struct request *);
+// Part of an answer has left: the client is told, and sees no end.
+void request_break_off(struct request *, const struct failure *);
 
 // Bytes of an answer's body for the front.
 MUST_CHECK int request_send(struct request *, const uint8_t *, size_t n);
