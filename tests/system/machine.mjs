@@ -112,7 +112,7 @@ export class Machine {
       this.leader = first === '' ? undefined : first
       return this.leader !== undefined &&
         /running|degraded/.test(this.run('systemctl', 'is-system-running').stdout)
-    }, { ms: 60000, every: 300 })
+    }, { ms: 180000, every: 300 })
     this.must('systemd-sysusers')
     this.must('systemd-tmpfiles', '--create')
     return this
@@ -121,7 +121,8 @@ export class Machine {
   // { status, stdout, stderr } of a command inside.
   run (...command) {
     return spawnSync('nsenter', ['-t', this.leader, '-m', '-u', '-i', '-p',
-      '-C', ...command], { encoding: 'utf8', timeout: 60000 })
+      '-C', ...command], { encoding: 'utf8', timeout: 60000,
+      maxBuffer: 64 << 20 })
   }
 
   must (...command) {
@@ -149,7 +150,7 @@ export class Machine {
   }
 
   // Until every daemon has all its channels.
-  async whole ({ ms = 20000 } = {}) {
+  async whole ({ ms = 60000 } = {}) {
     let last
     await waitFor('whole node', () => {
       last = this.statuses()
@@ -162,6 +163,12 @@ export class Machine {
   journal (since) {
     return this.run('journalctl', '--no-pager', '-o', 'short-precise', '-n',
       '400', '-u', 'meshllm*', ...(since ? ['--since', since] : [])).stdout
+  }
+
+  // All of one unit's, what systemd says of it too.
+  unitJournal (service) {
+    return this.run('journalctl', '--no-pager', '-u', `meshllm-${service}`)
+      .stdout
   }
 
   async stop () {
