@@ -1,5 +1,5 @@
-// Where keys and words are while requests run, and where they are a second
-// later: every page of every process of a node that root can read is searched.
+// Where keys and words are while requests run, and where they are soon
+// after: every page of every process of a node that root can read is searched.
 // A foreign peer at the other end knows the keys of the requests.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -10,7 +10,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { foreignAsk, foreignChat, meet, startForeign } from './foreign.mjs'
-import { program, sleep, startBackend, startNode, waitFor } from './lib.mjs'
+import { program, startNode, waitFor } from './lib.mjs'
+import { SSE, chunk, event, startRaw } from './raw.mjs'
 
 const isRoot = process.getuid() === 0
 const run = promisify(execFile)
@@ -76,34 +77,61 @@ function identitySecrets (node) {
   return { seed, hash: hash.subarray(0, 32), prefix: hash.subarray(32), scalar }
 }
 
+// A backend that says half of what it heard, and the rest when it is let: a
+// search takes as long as the machine needs.
+async function startHalfway (t) {
+  const backend = await startRaw(t)
+  const gate = new Promise(resolve => { backend.let = resolve })
+  backend.answer = async (socket, nth, request) => {
+    const body = JSON.parse(request.slice(request.indexOf('\r\n\r\n')))
+    const told = body.messages[0].content.split(' ')
+    const half = told.splice(0, told.length / 2)
+    const say = list => list.map(word => chunk(event(`${word} `))).join('')
+    socket.write(`${SSE}Transfer-Encoding: chunked\r\n\r\n${say(half)}`)
+    await gate
+    socket.end(`${say(told)}${chunk('data: [DONE]\n\n')}0\r\n\r\n`)
+  }
+  return backend
+}
+
 // A node of ours in the middle of two streams: one that it asked a foreign
 // host for, and one that a foreign client asked of it.
 async function inTheMiddle (t, options) {
-  const backend = await startBackend(t)
+  const backend = await startHalfway(t)
   const node = await startNode(t, { backend: backend.url, ...options })
   const foreign = await startForeign(t,
-    { dialect: 'meshllm', serve: ['theirs'], tokenMs: 500 })
+    { dialect: 'meshllm', serve: ['theirs'], backend: backend.url })
   await meet(foreign, node)
   await node.waitModel('theirs')
   const told = { out: words(), in: words() }
   requestKeys.length = 0
+  let came = ''
   const out = fetch(`${node.baseUrl}/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'theirs',
       stream: true,
       messages: [{ role: 'user', content: told.out }] })
-  }).then(r => r.text())
+  }).then(async r => {
+    const pieces = r.body.pipeThrough(new TextDecoderStream())
+    for await (const piece of pieces) came += piece
+    return came
+  })
   await waitFor('the request to the host', () => requestKeys.length === 1)
-  const incoming = foreignAsk(foreign, node, foreignChat(told.in, 'echo',
-    { stream: true, demo_delay_ms: 500 }))
+  const incoming = foreignAsk(foreign, node, { timeout_ms: 120000,
+    ...foreignChat(told.in, 'echo', { stream: true }) })
   await waitFor('the request of the client', () => requestKeys.length === 2)
-  await sleep(1000) // both answers have begun
+  // Each has gone all the way, and half of what was asked for is back.
+  await waitFor('both at a backend', () => backend.posts === 2)
+  await waitFor('half of the answer', () => came.includes(told.out.split(' ')[11]))
   const [sent, received] = requestKeys
   const inference = Buffer.from((await node.status()).inference_key, 'base64')
   return {
     node,
-    ended: Promise.all([out, incoming]),
+    end: () => {
+      backend.let()
+      return Promise.all([out, incoming])
+    },
     processes: await everyProcess(node),
     what: {
       needles: {
@@ -122,10 +150,10 @@ async function inTheMiddle (t, options) {
 
 const keys = ['seed', 'hash', 'prefix', 'scalar', 'inference', 'ephemeral']
 
-test('no process lets root read a key that lasts; a second after the ' +
+test('no process lets root read a key that lasts; soon after the ' +
   'requests nothing is left', async t => {
   if (!isRoot) return t.skip('reading the memory of others needs root')
-  const { node, processes, what, ended, told } = await inTheMiddle(t)
+  const { node, processes, what, end, told } = await inTheMiddle(t)
   assert.equal(Object.keys(processes).length, 9) // three have guards
 
   const during = await search(processes, what)
@@ -149,20 +177,22 @@ test('no process lets root read a key that lasts; a second after the ' +
     if (name.startsWith('cryptod ')) assert.ok(denied > 0, name)
   }
 
-  const [out, incoming] = await ended
+  const [out, incoming] = await end()
   assert.ok(out.includes(told.out.split(' ')[0]))
   assert.equal(incoming.error, undefined)
-  await sleep(1000)
-  const after = await search(processes, what)
-  for (const [name, where] of Object.entries(after.found)) {
-    if (secret.value !== 'true' && keys.includes(name)) continue
-    assert.deepEqual([...where], [], `${name}, a second after`)
-  }
+  await waitFor('memory without them', async () => {
+    const after = await search(processes, what)
+    for (const [name, where] of Object.entries(after.found)) {
+      if (secret.value !== 'true' && keys.includes(name)) continue
+      assert.deepEqual([...where], [], `${name}, after the requests`)
+    }
+    return true
+  }, { every: 500 })
 })
 
 test('the control: without secret memory the keys are found', async t => {
   if (!isRoot) return t.skip('reading the memory of others needs root')
-  const { node, processes, what, ended } = await inTheMiddle(t,
+  const { node, processes, what, end } = await inTheMiddle(t,
     { wrapper: [program('tests/tools/without-memfd-secret')] })
   const { posture } = await node.status()
   assert.equal(posture.find(i => i.name === 'secret-memory').value, 'false')
@@ -174,5 +204,5 @@ test('the control: without secret memory the keys are found', async t => {
   for (const name of ['ephemeral', 'hash', 'prefix', 'scalar']) {
     assert.deepEqual([...found[name]], [], name)
   }
-  await ended
+  await end()
 })
