@@ -369,7 +369,8 @@ describe('what goes wrong on purpose', () => {
     test(`host fault ${name}`, async () => {
       a.fault = { name, at: 1 };
       const r = await request(
-        b, chat(a.id, 'm', { stream: true, timeout_ms: 1000 }));
+        b, chat(a.id, 'm', { stream: true,
+          timeout_ms: name === 'silent' ? 1000 : 30000 }));
       assert.match(r.error, error);
       a.fault = undefined;
     });
@@ -402,7 +403,7 @@ describe('what goes wrong on purpose', () => {
       b, { to: a.id, type: 1, random: 50, count: 20, fin: true });
     assert.equal(garbage.ended + garbage.failed, 20);
     const held = await rawStreams(
-      b, { to: a.id, count: 1100, open_timeout_ms: 500, wait_ms: 100 });
+      b, { to: a.id, count: 1100, open_timeout_ms: 2000, wait_ms: 100 });
     assert.ok(held.blocked && held.opened > 900, JSON.stringify(held));
   });
 });

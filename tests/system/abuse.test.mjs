@@ -13,7 +13,7 @@ import { assertAnswered, foreignAsk, foreignChat, meet, rawStreams,
   startForeign } from './foreign.mjs'
 import { ask, assertBroken, assertRefused, assertServes, chat, chatBody, raw,
   waitIdle, waitServes } from './http.mjs'
-import { Node, sleep, startBackend, startNode, suiteScope, waitFor }
+import { Node, patience, sleep, startBackend, startNode, suiteScope, waitFor }
   from './lib.mjs'
 import { descriptors, processesOf, rssKib } from './processes.mjs'
 
@@ -160,7 +160,7 @@ describe('malformed HTTP', () => {
         socket.writableLength < 1 << 20 || text !== '' || isClosed,
       { every: 2 })
     }
-    await waitFor('refusal', () => text.includes('\r\n\r\n'), { ms: 5000 })
+    await waitFor('refusal', () => text.includes('\r\n\r\n'))
     assert.match(text, /^HTTP\/1\.1 413 /)
     socket.destroy()
     await assertServes(client)
@@ -189,7 +189,7 @@ describe('malformed HTTP', () => {
       return post([`Content-Length: ${text.length}`,
         ...i === 2 ? ['Connection: close'] : []], text)
     }).join('')
-    const { text } = await raw(client.ready.api, two)
+    const { text } = await raw(client.ready.api, two, { grace: 15000 })
     assert.equal(text.match(/HTTP\/1\.1 200/g).length, 2)
     assert.ok(text.indexOf('number 1') < text.indexOf('number 2'))
   })
@@ -305,7 +305,7 @@ describe('a hostile peer', () => {
 
   test('each stream type, empty', async () => {
     const all = await Promise.all(Array.from({ length: 256 }, (_, type) =>
-      raws({ type, fin: true, wait_ms: 5000 })))
+      raws({ type, fin: true, wait_ms: 15000 })))
     assert.deepEqual(all.map((r, type) => r.open ? type : -1)
       .filter(type => type >= 0), [])
     await nothingLost()
@@ -322,7 +322,7 @@ describe('a hostile peer', () => {
     assert.equal(more.open, 0, 'not refused by its length')
     await host.waitLog(/frame over 8 MiB/)
     const never = await raws(
-      { type: 1, frame_len: most, zeros: 1000, count: 40, wait_ms: 500 })
+      { type: 1, frame_len: most, zeros: 1000, count: 40, until_open: 32 })
     assert.ok(never.open <= 32, `${never.open} frames are being read`)
     await nothingLost()
   })
@@ -344,7 +344,7 @@ describe('a hostile peer', () => {
     const pid = (await processesOf(host)).gossipd
     const before = { rss: rssKib(pid), fds: descriptors(pid) }
     const held = await rawStreams(other, { to: host.ready.id, type: 4,
-      count: 10000, open_timeout_ms: 1500, wait_ms: 500 })
+      count: 10000, open_timeout_ms: 1500, until_open: 1024 })
     // Either it gets no credit for more, or what is too much is reset.
     assert.ok(held.blocked || held.opened === 10000)
     assert.ok(held.open <= 1024, `${held.open} streams are open at once`)
@@ -370,7 +370,7 @@ describe('a hostile peer', () => {
       foreignChat(WORDS, 'echo')), WORDS)
     // Nobody waits for the rest of a frame for ever.
     await host.waitLog(new RegExp(
-      `stream-refused peer=${other.id.slice(0, 10)} .*timeout`), { ms: 25000 })
+      `stream-refused peer=${other.id.slice(0, 10)} .*timeout`), { ms: 45000 })
     await nothingLost()
   })
 
@@ -435,7 +435,7 @@ describe('a token with each kind of damage', { concurrency: 4 }, () => {
     const node = new Node({ args })
     t.after(() => node.stop())
     return await Promise.race([node.ended.then(end => ({ node, end })),
-      sleep(15000).then(() => ({ node }))])
+      patience().then(() => ({ node }))])
   }
 
   for (const [name, token] of bad) {
@@ -462,7 +462,7 @@ describe('a node that cannot start', { concurrency: 4 }, () => {
   async function fails (t, options, pattern) {
     const node = new Node(options)
     t.after(() => node.stop())
-    const end = await Promise.race([node.ended, sleep(15000)])
+    const end = await Promise.race([node.ended, patience()])
     assert.ok(end, `it runs: ${node.out}`)
     assert.ok(end.code > 0, JSON.stringify(end))
     assert.match(node.logText(), pattern)
@@ -704,7 +704,7 @@ describe('a bad backend', { concurrency: 3 }, () => {
     }
     controller.abort()
     await waitFor('end at the backend', async () =>
-      (await backend.stats()).answers_now === 0, { ms: 3000 })
+      (await backend.stats()).answers_now === 0)
     // Nobody kept what the client did not read.
     for (const pid of Object.values(await processesOf(client))) {
       assert.ok(rssKib(pid) < 100 << 10)
@@ -724,7 +724,7 @@ describe('a bad backend', { concurrency: 3 }, () => {
     controller.abort()
     await waiting.catch(() => {})
     await waitFor('end at the backend', async () =>
-      (await backend.stats()).streams_now === 0, { ms: 1500 })
+      (await backend.stats()).streams_now === 0)
   })
 
   test('that sends broken chunks to a host far away', async t => {

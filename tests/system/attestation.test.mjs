@@ -126,7 +126,7 @@ describe('what changes on the way', { skip }, () => {
       Buffer.alloc(64, 7), Buffer.alloc(8)])
     const ask = async (foreign, bytes, fin = false) => await rawStreams(
       foreign, { to: host.ready.id, type: 0xe2, bytes_hex:
-        bytes.toString('hex'), fin, wait_ms: 3000 })
+        bytes.toString('hex'), fin, wait_ms: 15000 })
     const ours = await startForeign(t, { dialect: 'meshllm' })
     await meet(ours, host)
     for (const bytes of [Buffer.concat([Buffer.from('X'), hello.subarray(1)]),

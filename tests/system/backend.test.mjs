@@ -9,7 +9,7 @@ import path from 'node:path'
 import { before, describe, test } from 'node:test'
 import OpenAI from 'openai'
 import { ask, chat, errorOf } from './http.mjs'
-import { Node, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import { Node, patience, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
 import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
 
 describe('a backend with manners of its own', () => {
@@ -238,7 +238,7 @@ describe('how a backend is reached', () => {
   async function startFails (t, backend, pattern) {
     const node = new Node({ backend })
     t.after(() => node.stop())
-    const end = await Promise.race([node.ended, sleep(15000)])
+    const end = await Promise.race([node.ended, patience()])
     assert.ok(end?.code > 0, `it runs: ${node.out}`)
     assert.match(node.logText(), pattern)
   }

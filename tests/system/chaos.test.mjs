@@ -9,13 +9,15 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import { before, describe, test } from 'node:test'
 import { ask } from './http.mjs'
-import { isAlive, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import { isAlive, patience, sleep, startNode, suiteScope, waitFor } from
+  './lib.mjs'
 import { processesOf } from './processes.mjs'
 import { SSE, chunk, event, startRaw } from './raw.mjs'
 
 const all = process.env.CHAOS === 'all'
 const SILENCE_S = 2 // a node gives a silent source up
-const IN_TIME_MS = 15000 // a client its node
+const IN_TIME_MS = 30000 // a client its node
+const STOPPED_MS = 5000 // the same, when that is stopped
 const CHUNKED = `${SSE}Transfer-Encoding: chunked\r\n\r\n`
 const END = '0\r\n\r\n'
 const DONE = 'data: [DONE]\n\n'
@@ -232,7 +234,9 @@ describe('a request while', () => {
     const act = () => actor === 'backend'
       ? backendActions[action](backend) : actions[action](pids)
     let seen = ''
+    const isDeaf = actor === 'client\'s proxyd' && action === 'stopped'
     const begin = () => cluster.ask(key, {
+      ms: isDeaf ? STOPPED_MS : IN_TIME_MS,
       onEvent: e => { seen += e } }).catch(error => ({ error }))
     let undo
     let answer
@@ -320,7 +324,7 @@ describe('a request while', () => {
       s.write(CHUNKED + chunk(TEXT) + END)
     assert.equal((await cluster.ask(cluster.keys[0])).complete, true)
     // Nothing takes its bytes: it is given up like a silent source.
-    await Promise.race([done.promise, sleep(20000).then(() =>
+    await Promise.race([done.promise, patience().then(() =>
       assert.fail('the backend is still writing to a client that hangs'))])
     socket.destroy()
   })

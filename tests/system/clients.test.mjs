@@ -63,7 +63,7 @@ describe('the ai package', () => {
       // as it likes
     }
     await waitFor('the end at the backend', async () =>
-      (await backend.stats()).answers_now === 0, { ms: 3000 })
+      (await backend.stats()).answers_now === 0)
   })
 
   test('an error is its own, and not tried again', async () => {

@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { before, describe, test } from 'node:test'
-import { Node, runCommand, startNode, suiteScope } from './lib.mjs'
+import { Node, patience, runCommand, startNode, suiteScope } from './lib.mjs'
 
 const HASH = 'a'.repeat(64)
 
@@ -111,8 +111,7 @@ allow-plaintext-peers = no
       const node = new Node({ config: content(), api: false, management: false,
         mesh: '127.0.0.1:0' })
       t.after(() => node.stop())
-      const end = await Promise.race([node.ended,
-        new Promise(resolve => setTimeout(resolve, 15000))])
+      const end = await Promise.race([node.ended, patience()])
       assert.ok(end?.code > 0, `it starts: ${node.out}`)
     })
   }

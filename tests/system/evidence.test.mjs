@@ -275,15 +275,15 @@ describe('evidence v2', { skip: haveSwtpm ? false : 'swtpm is absent' }, () => {
     // What the operator decides counts for the next request.
     const key = /attestation key +ok +([0-9a-f]{64})/.exec(done.stdout)[1]
     trust(client, 'revoke', key)
-    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    await waitFor('refusal', async () => await ask() === 503)
     trust(client, 'restore', key)
     await waitFor('an answer', async () => await ask() === 200)
     trust(client, 'pin', host.ready.id, 'ab'.repeat(32))
-    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    await waitFor('refusal', async () => await ask() === 503)
     trust(client, 'pin', host.ready.id, key)
     await waitFor('an answer', async () => await ask() === 200)
     trust(client, 'add-image', 'cd'.repeat(32))
-    await waitFor('refusal', async () => await ask() === 503, { ms: 5000 })
+    await waitFor('refusal', async () => await ask() === 503)
     assert.match(verify(client, host.ready.id).stdout, /^why: unblessed/m)
     trust(client, 'remove-image', 'cd'.repeat(32))
     await waitFor('an answer', async () => await ask() === 200)

@@ -94,11 +94,10 @@ describe('gossip', { concurrency: 2 }, () => {
     const { foreign, ours } = await pair(t, { dialect: 'sealed' })
     await foreign.leave()
     await waitFor('one peer less', async () =>
-      (await ours.status()).peers.length === 0, { ms: 2000 })
+      (await ours.status()).peers.length === 0)
     await meet(foreign, ours)
     assert.deepEqual(await ours.stop(), { code: 0, signal: null })
-    await foreign.until('peer_gone', { id: ours.ready.id, why: 'left' },
-      { ms: 2000 })
+    await foreign.until('peer_gone', { id: ours.ready.id, why: 'left' })
   })
 
   test('routes are told to whoever asks', async t => {
@@ -228,7 +227,7 @@ describe('a request of theirs to our host', { concurrency: 2 }, () => {
       for (const raw of ['GET\r\n\r\n', 'POST /v1/chat/completions HTTP/1.1\r\n' +
         'Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}']) {
         const answer = await foreignAsk(foreign, ours,
-          { sealed, raw, fin: true, timeout_ms: 4000 })
+          { sealed, raw, fin: true })
         assert.ok(answer.error !== undefined || answer.status >= 400,
           `${answer.status}`)
       }
@@ -345,8 +344,8 @@ describe('a foreign host that misbehaves', () => {
     await sleep(1000)
     controller.abort()
     await waiting.catch(() => {})
-    await foreign.until('request_done', {}, { from, ms: 3000 }).catch(() =>
-      foreign.until('stream_error', {}, { from, ms: 1000 }))
+    await waitFor('the end at the foreign peer', () => foreign.events.slice(from)
+      .some(e => /^(request_done|stream_error)$/.test(e.event)))
     await waitIdle(ours)
   })
   test('and behaves again', async () => {
@@ -354,7 +353,7 @@ describe('a foreign host that misbehaves', () => {
     await waitFor('answer', async () => {
       const answer = await ask({ stream: true })
       return answer.complete && said(answer).text === `you said: ${WORDS}`
-    }, { ms: 5000 })
+    })
     await assertServes(ours)
   })
 })

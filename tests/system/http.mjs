@@ -7,9 +7,10 @@ import { waitFor } from './lib.mjs'
 
 // Everything that came back: { status, headers, body, events, complete }.
 // complete is false when the connection ended before the message did.
-// onEvent is called with each server-sent event as it arrives.
+// onEvent is called with each server-sent event as it arrives, onBody with all
+// of the body so far.
 export function ask (url, { body, method, headers = {}, signal, ms = 30000,
-  onEvent } = {}) {
+  onEvent, onBody } = {}) {
   const text = body === undefined || typeof body === 'string'
     ? body : JSON.stringify(body)
   return new Promise((resolve, reject) => {
@@ -32,6 +33,7 @@ export function ask (url, { body, method, headers = {}, signal, ms = 30000,
       res.setEncoding('utf8')
       res.on('data', piece => {
         answer.body += piece
+        onBody?.(answer.body)
         const parts = (rest + piece).split('\n\n')
         rest = parts.pop()
         for (const part of parts.filter(p => p.startsWith('data:'))) {
@@ -103,12 +105,14 @@ export function assertFailed (answer) {
 }
 
 // Until the node has nothing to do but to tell so.
-export async function waitIdle (node, ms = 3000) {
+export async function waitIdle (node, ms = 15000) {
   await waitFor('rest', async () => {
     const { counters } = await node.status()
     return counters.requests_now <= 1 && counters.tunnels_in_now === 0
   }, { ms })
 }
+
+const closes = /\r\nconnection: close\r\n/i
 
 // Is there a whole message at the front of the text?
 function isComplete (text) {
@@ -118,12 +122,11 @@ function isComplete (text) {
     text.length >= at + 4 + Number(length[1])
 }
 
-const GRACE_MS = 100
-
 // The bytes as they are; resolves to what came until the other side closed,
-// or until a whole answer was there and a moment more: { text, status, closed }.
-// end: shut our side down behind them.
-export function raw (address, bytes, { ms = 5000, end = false } = {}) {
+// or until a whole answer was there that does not say it will, and `grace` ms
+// more: { text, status, closed }.  end: shut our side down behind them.
+export function raw (address, bytes,
+  { ms = 15000, grace = 100, end = false } = {}) {
   const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(address)
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, allowHalfOpen: true })
@@ -142,7 +145,7 @@ export function raw (address, bytes, { ms = 5000, end = false } = {}) {
     wait(ms)
     socket.on('data', piece => {
       text += piece.toString('latin1')
-      if (isComplete(text)) wait(GRACE_MS)
+      if (isComplete(text) && !closes.test(text)) wait(grace)
     })
     socket.on('error', e => e.code === 'ECONNREFUSED' ? reject(e) : done(true))
     socket.on('end', () => done(true))

@@ -130,7 +130,7 @@ describe(`${table.length} requests on the listener`, () => {
       const statuses = [api].flat()
       let since = recorder.requests.length
       const answer = await raw(node.ready.api, cut ? bytes : bytes + behind,
-        { end: cut })
+        { end: cut, grace: 15000 })
       const found = answer.text.match(/HTTP\/1\.1 \d{3} /g) ?? []
       if (cut && answer.text === '') {
         assert.ok(answer.closed)

@@ -97,19 +97,17 @@ describe('a client that leaves', () => {
     await waitFor('the beginning', () => until.test(text))
     await sleep(30)
     socket.destroy()
-    const from = performance.now()
+    // Long before it would have anything to say.
     await waitFor('end of the work', async () => await now() === 0,
-      { ms: 3000, every: 5 })
-    assert.ok(performance.now() - from < 1000, 'only after ' +
-      `${Math.round(performance.now() - from)} ms`)
+      { ms: 15000, every: 5 })
   }
 
   const kinds = {
-    'before an answer that comes whole': [{ demo_first_ms: 20000 }, /^/],
-    'before the first token': [{ stream: true, demo_first_ms: 20000 }, /^/],
+    'before an answer that comes whole': [{ demo_first_ms: 60000 }, /^/],
+    'before the first token': [{ stream: true, demo_first_ms: 60000 }, /^/],
     'between quick tokens': [{ stream: true, demo_tokens: 5000,
       demo_delay_ms: 20 }, /"content"/],
-    'between slow tokens': [{ stream: true, demo_delay_ms: 5000 },
+    'between slow tokens': [{ stream: true, demo_delay_ms: 60000 },
       /"content"/],
   }
   for (const [name, [more, until]] of Object.entries(kinds)) {

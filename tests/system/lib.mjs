@@ -41,6 +41,10 @@ export async function waitFor (what, fn, { ms = 15000, every = 50 } = {}) {
   }
 }
 
+// Longer than anything takes on a busy machine.  Does not keep the test from
+// its end.
+export const patience = () => sleep(40000, undefined, { ref: false })
+
 export function isAlive (pid) {
   try {
     process.kill(pid, 0)

@@ -186,8 +186,7 @@ describe('a llama-server behind another node', { skip: why }, () => {
         assert.ok(chunk)
         if (++chunks === 5) break
       }
-      await waitFor('a free slot', async () => await llama.slotsBusy() === 0,
-        { ms: 1000 })
+      await waitFor('a free slot', async () => await llama.slotsBusy() === 0)
     }
   })
 

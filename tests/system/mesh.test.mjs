@@ -90,14 +90,14 @@ describe('a client and a host', () => {
     const { text, at, usage } = await collect(
       await sdk.chat.completions.create({
         model: 'echo', messages: user(WORDS), stream: true,
-        stream_options: { include_usage: true }, demo_delay_ms: 60,
+        stream_options: { include_usage: true }, demo_delay_ms: 200,
       }))
     assert.equal(text, WORDS)
     assert.ok(usage.completion_tokens > 0)
     assert.equal(at.length, 9)
-    assert.ok(at.at(-1) - at[0] > 300, 'the tokens came all at once')
+    assert.ok(at.at(-1) - at[0] > 800, 'the tokens came all at once')
     const gaps = at.slice(1).map((t, i) => t - at[i])
-    assert.ok(gaps.filter(g => g > 20).length >= 6, `gaps ${gaps}`)
+    assert.ok(gaps.filter(g => g > 50).length >= 4, `gaps ${gaps}`)
   })
 
   test('completions, streamed and not', async () => {
@@ -148,17 +148,21 @@ describe('a client and a host', () => {
       }
     }
     await waitFor('end of the stream at the backend',
-      async () => (await backend.stats()).streams_now === 0, { ms: 1000 })
+      async () => (await backend.stats()).streams_now === 0)
     assert.equal((await backend.stats()).aborted, aborted + 1)
   })
 
   test('a client that leaves before the first byte does so too', async () => {
     const before = await backend.stats()
-    const e = await rejection(chat(client, WORDS, {
-      more: { demo_first_ms: 20000 }, signal: AbortSignal.timeout(500) }))
-    assert.match(e.name, /AbortError|TimeoutError/)
+    const controller = new AbortController()
+    const left = rejection(chat(client, WORDS, { ms: 60000,
+      more: { demo_first_ms: 60000 }, signal: controller.signal }))
+    await waitFor('the request at the backend', async () =>
+      (await backend.stats()).answers_now === 1)
+    controller.abort()
+    assert.match((await left).name, /AbortError/)
     await waitFor('end of the answer at the backend', async () =>
-      (await backend.stats()).answers_now === 0, { ms: 1500 })
+      (await backend.stats()).answers_now === 0)
     assert.equal((await backend.stats()).aborted, before.aborted + 1)
   })
 
@@ -360,7 +364,7 @@ describe('three nodes', () => {
 
   test('the load of a model that both have is shared', async () => {
     const answers = await Promise.all(Array.from({ length: 8 },
-      () => chat(client, WORDS, { more: { demo_first_ms: 300 } })))
+      () => chat(client, WORDS, { more: { demo_first_ms: 1000 } })))
     const hosts = new Set(answers.map(a => a.headers['x-meshllm-host']))
     assert.deepEqual(answers.map(a => a.status), Array(8).fill(200))
     assert.deepEqual(hosts, new Set([shortId(b), shortId(c)]))
@@ -379,12 +383,10 @@ describe('three nodes', () => {
   })
 
   test('a host that says goodbye is gone at once', async () => {
-    const left = Date.now()
     assert.deepEqual(await c.stop(), { code: 0, signal: null })
+    // Silence would be noticed later.
     await waitFor('one peer less', async () =>
-      !(await client.status()).peers.some(p => p.id === c.ready.id),
-    { ms: 2000 })
-    assert.ok(Date.now() - left < 5000)
+      !(await client.status()).peers.some(p => p.id === c.ready.id))
     assertRefused(await chat(client, WORDS, { model: 'c' }), [404, 503])
   })
 })
@@ -415,7 +417,7 @@ describe('what dies', { concurrency: true }, () => {
     for (const { answer } of [mine, theirs]) {
       const got = await answer
       assertBroken(got)
-      assert.ok(got.ended - died < 2000)
+      assert.ok(got.ended - died < 15000)
     }
     const refused = await chat(client, WORDS)
     assertRefused(refused, [404, 502, 503])
@@ -425,12 +427,12 @@ describe('what dies', { concurrency: true }, () => {
 
   test('the host, mid-stream', async t => {
     const { host, client } = await pair(t)
-    const { answer } = await flowing(client, 60000)
+    const { answer } = await flowing(client, 90000)
     await killNode(host)
     const died = Date.now()
     const got = await answer
     assertBroken(got)
-    assert.ok(got.ended - died < 40000, `told after ${got.ended - died} ms`)
+    assert.ok(got.ended - died < 60000, `told after ${got.ended - died} ms`)
     assertRefused(await chat(client, WORDS, { ms: 60000 }), [404, 503])
   })
 
@@ -525,7 +527,7 @@ describe('--require-attested-hosts', () => {
       { baseURL: client.baseUrl, apiKey: 'x', maxRetries: 5 })
       .chat.completions.create({ model: 'echo', messages: user(WORDS) }))
     assert.equal(e.code, 'host_not_attested')
-    assert.ok(Date.now() - begin < 1500)
+    assert.ok(Date.now() - begin < 7000) // five more take 11 s at least
   })
 
   test('an unknown level is no level', async t => {
@@ -540,7 +542,7 @@ describe('--require-attested-hosts', () => {
   test('meshllm-proxyd by hand says how to start it', () => {
     const { status, stderr } = spawnSync(program('meshllm-proxyd'),
       ['--require-attested-hosts'],
-      { encoding: 'utf8', timeout: 5000, stdio: ['ignore', 'pipe', 'pipe'] })
+      { encoding: 'utf8', timeout: 30000, stdio: ['ignore', 'pipe', 'pipe'] })
     assert.ok(status !== 0 && status !== null, `exit status ${status}`)
     assert.match(stderr, /meshllm run/)
   })

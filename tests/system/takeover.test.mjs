@@ -12,7 +12,7 @@ import { rssKib } from './processes.mjs'
 
 const DAEMONS = ['cryptod', 'attestd', 'gossipd', 'proxyd']
 const KEEPERS = /^meshllm-(cryptod|attestd|guard)$/
-const ATTACK_MS = 20000
+const ATTACK_MS = 60000
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8]
 // The replay memory is touched page by page, 32 MiB at most.
 const GROWTH_KIB = 40 * 1024

@@ -89,10 +89,11 @@ async function watch(stream, payload, fin, result) {
 
 // Opens `count` streams with any content: type (absent: no type byte; the
 // other side sees such a stream once a later one carries bytes), frame_len,
-// bytes_hex, zeros, random, fin.  After wait_ms it tells how many could be
-// opened, and how many the other side ended or reset.
+// bytes_hex, zeros, random, fin.  After wait_ms, or once no more than
+// until_open are open, it tells how many could be opened, and how many the
+// other side ended or reset.
 export async function rawStreams(peer, command) {
-  const { to, count = 1, fin = false, wait_ms = 2000 } = command;
+  const { to, count = 1, fin = false, wait_ms = 15000, until_open } = command;
   const result =
     { to, opened: 0, blocked: false, ended: 0, failed: 0, bytes: 0 };
   const watching = [];
@@ -109,6 +110,11 @@ export async function rawStreams(peer, command) {
     peer.held.push(stream);
     watching.push(watch(stream, rawPayload(command), fin, result));
   }
-  await Promise.race([Promise.all(watching), sleep(wait_ms)]);
-  return { ...result, open: result.opened - result.ended - result.failed };
+  const open = () => result.opened - result.ended - result.failed;
+  const all = Promise.all(watching).then(() => true);
+  const late = Date.now() + wait_ms;
+  while (Date.now() < late && !(open() <= until_open) &&
+    !await Promise.race([all, until_open === undefined
+      ? sleep(wait_ms, true, { ref: false }) : sleep(10)]));
+  return { ...result, open: open() };
 }
