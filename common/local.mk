@@ -6,6 +6,7 @@ common_libcommon_a_SOURCES = \
 	common/ipc.c common/ipc.h common/ipc_frame.c \
 	common/address.c common/address.h \
 	common/api_keys.c common/api_keys.h \
+	common/backend_url.c common/backend_url.h \
 	common/base64.c common/base64.h \
 	common/buf.c common/buf.h \
 	common/environment.c common/environment.h \
@@ -26,6 +27,7 @@ common_libcommon_a_SOURCES = \
 	common/process.c common/process.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
+	common/values.c common/values.h \
 	common/words.c common/words.h \
 	common/service.c common/service.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h common/log_ids.h

@@ -10,9 +10,9 @@
 
 #include "common/address.h"
 #include "common/api_keys.h"
+#include "common/backend_url.h"
 #include "common/file.h"
 #include "ctl/run_options.h"
-#include "proxyd/backend_url.h"
 
 enum { EXIT_USAGE = 2, BACKENDS_MAX = 16, MESH_MAX = 2 };
 

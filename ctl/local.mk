@@ -25,8 +25,8 @@ ctl_libctl_a_SOURCES = \
 ctl_libctl_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS) $(SECCOMP_CFLAGS) \
 	$(CRYPTO_CFLAGS)
-# Pure functions: the trust files' format, and what options may be.
-CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a proxyd/libproxyparse.a \
+# Pure functions: the trust files' format.
+CTL_LIBS = ctl/libctl.a proxyd/libproxydclient.a \
 	gossipd/libgossipd_client.a $(EVIDENCE_LIBS) \
 	$(JANSSON_LIBS)
 

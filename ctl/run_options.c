@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/backend_url.h"
 #include "common/hex.h"
 #include "common/log.h"
-#include "proxyd/backend_url.h"
-#include "proxyd/values.h"
+#include "common/values.h"
 
 #define SUITE "meshllm" // section of what concerns all daemons
 #define AT(field) offsetof(struct run_options, field)

@@ -11,9 +11,9 @@
 #include <sys/queue.h>
 
 #include "common/address.h"
+#include "common/backend_url.h"
 #include "common/cleanup.h"
 #include "common/sizes.h"
-#include "proxyd/backend_url.h"
 #include "proxyd/breaker.h"
 #include "proxyd/config.h"
 #include "proxyd/reap.h"

@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/backend_url.h"
 #include "common/hex.h"
 #include "common/log.h"
-#include "proxyd/backend_url.h"
+#include "common/values.h"
 #include "proxyd/keep_alive.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/queue.h"
-#include "proxyd/values.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"

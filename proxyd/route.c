@@ -5,9 +5,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "common/values.h"
 #include "proxyd/access.h"
 #include "proxyd/multipart.h"
-#include "proxyd/values.h"
 
 #define MODELS_PATH "/v1/models"
 

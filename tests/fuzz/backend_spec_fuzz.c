@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/backend_url.h"
 #include "common/options.h"
-#include "proxyd/backend_url.h"
-#include "proxyd/values.h"
+#include "common/values.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

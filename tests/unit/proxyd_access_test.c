@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/values.h"
 #include "proxyd/gate.h"
 #include "proxyd/route.h"
-#include "proxyd/values.h"
 
 enum { MINUTE_MS = 60 * 1000 };
 

@@ -1,7 +1,7 @@
 // What values of proxyd's options may be: for itself at the start, and for
 // `meshllm config check` before that.  Each: NULL, or what is wrong.
-#ifndef PROXYD_VALUES_H
-#define PROXYD_VALUES_H
+#ifndef COMMON_VALUES_H
+#define COMMON_VALUES_H
 
 #include <sys/types.h>
 

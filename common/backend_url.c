@@ -1,6 +1,6 @@
 // Where a backend is: the only destinations proxyd ever connects to.  They
 // come from the configuration alone, are numeric, and never change.
-#include "proxyd/backend_url.h"
+#include "common/backend_url.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // Checks of texts, without any state.  What is not understood is refused.
-#include "proxyd/values.h"
+#include "common/values.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // Where a backend is and how it wants to be asked: one value of --backend.
-#ifndef PROXYD_BACKEND_URL_H
-#define PROXYD_BACKEND_URL_H
+#ifndef COMMON_BACKEND_URL_H
+#define COMMON_BACKEND_URL_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
