@@ -216,67 +216,93 @@ init_role(struct attestd *d, const struct settings *s, struct paths *ret)
 	return signer_init(d, &config);
 }
 
+static int
+examine(const struct settings *s)
+{
+	struct examiner_options o = examiner_options_of(s);
+
+	init_libraries();
+	return examiner_run(&o);
+}
+
+// Its channels are there, and nobody may read its memory.
+static void
+join_siblings(struct attestd *d, const struct settings *s,
+    const struct attestd_role *role, struct process_channels *ret)
+{
+	struct service_join join = { "meshllm-attestd", siblings, s->doors,
+		role->doors, role->n_channels };
+	struct service *service;
+	struct event_base *base;
+	bool is_guarded;
+	int r;
+
+	service_join(&join, ret, &service);
+	is_guarded = guard_start_or_die();
+	if ((r = process_harden()) < 0)
+		fatal("harden", r);
+	process_limit_or_die(&limits);
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
+	attestd_init(d, role, base);
+	d->service = service;
+	measure_self_or_die(&d->measure, is_guarded);
+}
+
+// Was it told to end?
+static bool
+serve(struct attestd *d, struct process_channels *channels)
+{
+	int r;
+
+	if ((r = attestd_watch(d, channels)) < 0)
+		fatal("watch", r);
+	if (event_base_dispatch(d->base) == -1)
+		fatal("loop", -EIO);
+	return d->is_stopped;
+}
+
+static void
+finish(struct attestd *d)
+{
+	attestd_done(d);
+	service_free(d->service);
+	event_base_free(d->base);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct settings settings = { 0 };
 	struct paths paths = { 0 };
 	struct process_channels channels;
-	struct service_join join = { "meshllm-attestd", siblings };
-	struct service *service;
 	const struct attestd_role *role;
-	struct event_base *base;
 	struct attestd d;
-	bool is_guarded;
+	bool in_order;
 	int r;
 
 	// 1. nothing inherited by accident, no dumps
 	log_open("attestd");
 	environment_clean_or_die(argv);
 	read_options(argc, argv, &settings);
-	if (is_examiner(&settings)) {
-		struct examiner_options o = examiner_options_of(&settings);
-
-		init_libraries();
-		return examiner_run(&o);
-	}
+	if (is_examiner(&settings))
+		return examine(&settings);
 	role = attestd_find_role(settings.role);
 	log_open(role->name);
-	join.dir = settings.doors;
-	join.doors = role->doors;
-	join.n_doors = role->n_channels;
-	service_join(&join, &channels, &service);
-	is_guarded = guard_start_or_die();
-	if ((r = process_harden()) < 0)
-		fatal("harden", r);
-
-	process_limit_or_die(&limits);
+	join_siblings(&d, &settings, role, &channels);
 
 	// 2. everything that needs a path, a privilege or much memory
-	if ((r = loop_new(&base)) < 0)
-		fatal("loop", r);
-	attestd_init(&d, role, base);
-	d.service = service;
-	measure_self_or_die(&d.measure, is_guarded);
 	init_libraries();
 	if ((r = init_role(&d, &settings, &paths)) < 0)
 		fatal("init", r);
 
 	// 3. give it all up, never back
-	if ((r = process_confine()) < 0)
-		fatal("confine", r);
-	if (landlock_enter_or_die(&paths.policy))
+	if (sandbox_give_all_up(&paths.policy, role->sandbox, role->n_sandbox))
 		d.measure.bits |= MEASURE_LANDLOCK;
 	options_done(options, N_ELEMENTS(options), &settings);
-	sandbox_enter_or_die(role->sandbox, role->n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose
-	if ((r = attestd_watch(&d, &channels)) < 0)
-		fatal("watch", r);
-	if (event_base_dispatch(base) == -1)
-		fatal("loop", -EIO);
-	attestd_done(&d);
-	service_free(service);
-	event_base_free(base);
-	return d.is_stopped ? EXIT_SUCCESS : EXIT_FAILURE;
+	in_order = serve(&d, &channels);
+	finish(&d);
+	return in_order ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -72,6 +72,20 @@ sandbox_enter_or_die(const struct sandbox_rule *rules, size_t n)
 		fatal("sandbox", r);
 }
 
+bool
+sandbox_give_all_up(const struct landlock_policy *policy,
+    const struct sandbox_rule *rules, size_t n)
+{
+	int r = process_confine();
+	bool is_in_force;
+
+	if (r < 0)
+		fatal("confine", r);
+	is_in_force = landlock_enter_or_die(policy);
+	sandbox_enter_or_die(rules, n);
+	return is_in_force;
+}
+
 int
 sandbox_export(const struct sandbox_rule *rules, size_t n, int fd)
 {

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "common/cleanup.h"
+#include "common/landlock.h"
 
 enum { SANDBOX_ARGS_MAX = 3 };
 
@@ -44,6 +45,11 @@ MUST_CHECK int sandbox_enter(const struct sandbox_rule *, size_t n);
 // For main: enter, or end the process.  A sanitizer build, which cannot run
 // under a filter, goes on and says so in the log.
 void sandbox_enter_or_die(const struct sandbox_rule *, size_t n);
+// For main: the last walls of a daemon's start, in their order and never back:
+// no privilege, no path but the policy's, no call but the list's.  Is Landlock
+// in force?
+bool sandbox_give_all_up(
+    const struct landlock_policy *, const struct sandbox_rule *, size_t n);
 // The compiled filter in readable form (pseudo filter code).
 MUST_CHECK int sandbox_export(const struct sandbox_rule *, size_t n, int fd);
 

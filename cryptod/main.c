@@ -108,6 +108,45 @@ start(const struct settings *s, struct event_base *base)
 	return d;
 }
 
+static struct event_base *
+prepare(void)
+{
+	struct event_base *base;
+	int r;
+
+	if (sodium_init() == -1)
+		fatal("sodium_init", -EIO);
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
+	return base;
+}
+
+static void
+measure(struct cryptod *d, bool is_guarded)
+{
+	measure_self_or_die(&d->measure, is_guarded);
+	if (secret_pool_is_memfd(d->pool))
+		d->measure.bits |= MEASURE_SECRET_MEMORY;
+}
+
+// Was it told to end?
+static bool
+serve(struct cryptod *d, struct process_channels *channels,
+    struct event_base *base)
+{
+	int r;
+
+	if ((r = cryptod_watch(d, channels)) < 0)
+		fatal("watch", r);
+	LOG(LOG_INFO, "serving",
+	    F("id", log_peer(identity_endpoint_id(d->identity))),
+	    F("memfd_secret", secret_pool_is_memfd(d->pool)),
+	    F("credential", identity_is_credential(d->identity)));
+	if (event_base_dispatch(base) == -1)
+		fatal("loop", -EIO);
+	return d->is_stopped;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -133,33 +172,18 @@ main(int argc, char **argv)
 	process_limit_or_die(&limits);
 
 	// 2. everything that needs a path, a privilege or much memory
-	if (sodium_init() == -1)
-		fatal("sodium_init", -EIO);
-	if ((r = loop_new(&base)) < 0)
-		fatal("loop", r);
+	base = prepare();
 	d = start(&settings, base);
 	d->service = service;
-	measure_self_or_die(&d->measure, is_guarded);
-	if (secret_pool_is_memfd(d->pool))
-		d->measure.bits |= MEASURE_SECRET_MEMORY;
+	measure(d, is_guarded);
 
 	// 3. give it all up, never back
-	if ((r = process_confine()) < 0)
-		fatal("confine", r);
-	if (landlock_enter_or_die(&cryptod_landlock))
+	if (sandbox_give_all_up(
+		&cryptod_landlock, cryptod_sandbox, cryptod_n_sandbox))
 		d->measure.bits |= MEASURE_LANDLOCK;
-	sandbox_enter_or_die(cryptod_sandbox, cryptod_n_sandbox);
 
 	// 4. only now look at a byte that somebody else chose
-	if ((r = cryptod_watch(d, &channels)) < 0)
-		fatal("watch", r);
-	LOG(LOG_INFO, "serving",
-	    F("id", log_peer(identity_endpoint_id(d->identity))),
-	    F("memfd_secret", secret_pool_is_memfd(d->pool)),
-	    F("credential", identity_is_credential(d->identity)));
-	if (event_base_dispatch(base) == -1)
-		fatal("loop", -EIO);
-	in_order = d->is_stopped;
+	in_order = serve(d, &channels, base);
 	cryptod_free(d);
 	service_free(service);
 	event_base_free(base);

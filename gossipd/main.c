@@ -18,6 +18,38 @@ static const struct process_limits limits = {
 	.data_bytes = (uint64_t)2 * 1024 * 1024 * 1024,
 };
 
+static const char *const siblings[] = { "cryptod", "proxyd", "attestd", NULL };
+
+static struct event_base *
+prepare(void)
+{
+	struct event_base *base;
+	int r;
+
+	process_limit_or_die(&limits);
+	if (sodium_init() < 0)
+		fatal("sodium_init", -EIO);
+	json_object_seed(0); // reads a file at its first use otherwise
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
+	return base;
+}
+
+static int
+set_log(const struct gossipd_options *options, char *error, size_t error_len)
+{
+	const char *wrong = NULL;
+
+	if (log_set_level_name(options->log_level) < 0)
+		wrong = "--log-level: not error, warning, info or debug";
+	else if (log_set_format(options->log_format, LOG_DAEMON_FD) < 0)
+		wrong = "--log-format: not auto, text, json or journal";
+	if (wrong == NULL)
+		return 0;
+	(void)snprintf(error, error_len, "%s", wrong);
+	return -EINVAL;
+}
+
 static int
 parse(struct gossipd_options *options, int argc, char *argv[])
 {
@@ -34,6 +66,8 @@ parse(struct gossipd_options *options, int argc, char *argv[])
 	    node_options_state_dir(&options->state_dir, options->top_state_dir,
 		"gossipd", LOCALSTATEDIR "/lib/meshllm/gossipd") < 0)
 		fatal("options", -ENOMEM);
+	if (r == 0)
+		r = set_log(options, error, sizeof(error));
 	if (r == 1)
 		options_help(gossipd_options, gossipd_n_options,
 		    "meshllm-gossipd [OPTION]...");
@@ -45,8 +79,6 @@ parse(struct gossipd_options *options, int argc, char *argv[])
 int
 main(int argc, char *argv[])
 {
-	static const char *const siblings[] = { "cryptod", "proxyd", "attestd",
-		NULL };
 	struct gossipd_options options = { 0 };
 	struct process_channels channels;
 	struct service_join join = { "meshllm-gossipd", siblings, NULL,
@@ -60,21 +92,11 @@ main(int argc, char *argv[])
 	environment_clean_or_die(argv);
 	if ((r = parse(&options, argc, argv)) != 0)
 		return r == 1 ? 0 : 2;
-	if (log_set_level_name(options.log_level) < 0)
-		fatal("log-level", -EINVAL);
-	if (log_set_format(options.log_format, LOG_DAEMON_FD) < 0)
-		fatal("log-format", -EINVAL);
 	join.dir = options.doors;
 	service_join(&join, &channels, &service);
 	if ((r = process_harden()) < 0)
 		fatal("harden", r);
-	process_limit_or_die(&limits);
-
-	if (sodium_init() < 0)
-		fatal("sodium_init", -EIO);
-	json_object_seed(0); // reads a file at its first use otherwise
-	if ((r = loop_new(&base)) < 0)
-		fatal("loop", r);
+	base = prepare();
 	if ((r = gossipd_new(&d, base, &options, &channels, service)) < 0)
 		fatal("start", r);
 	measure_self_or_die(&d->measure, false);
@@ -83,11 +105,9 @@ main(int argc, char *argv[])
 	if (r < 0)
 		fatal("start", r);
 
-	if ((r = process_confine()) < 0)
-		fatal("confine", r);
-	if (landlock_enter_or_die(&gossipd_landlock))
+	if (sandbox_give_all_up(
+		&gossipd_landlock, gossipd_sandbox, gossipd_n_sandbox))
 		d->measure.bits |= MEASURE_LANDLOCK;
-	sandbox_enter_or_die(gossipd_sandbox, gossipd_n_sandbox);
 
 	if ((r = gossipd_ready(d)) < 0)
 		fatal("ready", r);

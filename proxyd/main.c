@@ -49,6 +49,45 @@ prepare_libraries(void)
 	return 0;
 }
 
+static struct event_base *
+prepare(void)
+{
+	struct event_base *base;
+	int r;
+
+	process_limit_or_die(&limits);
+	lock_memory();
+	if ((r = prepare_libraries()) < 0)
+		fatal("libraries", r);
+	if ((r = loop_new(&base)) < 0)
+		fatal("loop", r);
+	return base;
+}
+
+static void
+give_all_up(struct proxyd *d)
+{
+	struct proxyd_landlock landlock;
+
+	proxyd_landlock_init(&landlock, &d->backends);
+	if (sandbox_give_all_up(
+		&landlock.policy, proxyd_sandbox, proxyd_sandbox_len))
+		d->measure.bits |= MEASURE_LANDLOCK;
+}
+
+// What it ends with.
+static int
+serve(struct proxyd *d, struct event_base *base)
+{
+	int r;
+
+	if ((r = proxyd_watch(d)) < 0 || (r = proxyd_tell_ready(d)) < 0)
+		fatal("watch", r);
+	if (event_base_dispatch(base) == -1)
+		fatal("loop", -EIO);
+	return d->exit_status;
+}
+
 static void
 complain_and_exit(const char *error, int status)
 {
@@ -66,7 +105,6 @@ main(int argc, char *argv[])
 	struct service *service;
 	struct proxyd_config config;
 	char error[CONFIG_ERROR_MAX];
-	struct proxyd_landlock landlock;
 	struct event_base *base;
 	struct proxyd *d;
 	int r, status;
@@ -86,32 +124,17 @@ main(int argc, char *argv[])
 	service_join(&join, &channels, &service);
 
 	// 3. what needs a path, a privilege or much memory
-	process_limit_or_die(&limits);
-	lock_memory();
-	if ((r = prepare_libraries()) < 0)
-		fatal("libraries", r);
-	if ((r = loop_new(&base)) < 0)
-		fatal("loop", r);
+	base = prepare();
 	if (proxyd_new(&d, base, &config, &channels, service, error) < 0)
 		complain_and_exit(error, EXIT_FAILURE);
-
 	measure_self_or_die(&d->measure, false);
 	measure_machine(d);
 
 	// 4. give it all up
-	if ((r = process_confine()) < 0)
-		fatal("confine", r);
-	proxyd_landlock_init(&landlock, &d->backends);
-	if (landlock_enter_or_die(&landlock.policy))
-		d->measure.bits |= MEASURE_LANDLOCK;
-	sandbox_enter_or_die(proxyd_sandbox, proxyd_sandbox_len);
+	give_all_up(d);
 
 	// 5. only now look at a byte that somebody else chose
-	if ((r = proxyd_watch(d)) < 0 || (r = proxyd_tell_ready(d)) < 0)
-		fatal("watch", r);
-	if (event_base_dispatch(base) == -1)
-		fatal("loop", -EIO);
-	status = d->exit_status;
+	status = serve(d, base);
 	proxyd_free(d);
 	service_free(service);
 	event_base_free(base);
