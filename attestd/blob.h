@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "attestd/json_in.h"
-#include "attestd/rfc3339.h"
 #include "common/cleanup.h"
+#include "common/rfc3339.h"
 
 enum {
 	BLOB_MAX = 64 * 1024, // bytes of JSON

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "attestd/held.h"
-#include "attestd/rfc3339.h"
 #include "common/hex.h"
+#include "common/rfc3339.h"
 
 __attribute__((format(printf, 4, 5))) static void
 row(struct examined *x, const char *name, enum examined_state state,

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "attestd/examine.h"
-#include "attestd/rfc3339.h"
 #include "common/hex.h"
 #include "common/landlock.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/rfc3339.h"
 
 enum { EXIT_NOT_JUDGED = 2 };
 

@@ -42,7 +42,6 @@ attestd_libevidence_a_SOURCES = \
 	attestd/json_in.c attestd/json_in.h \
 	attestd/level.c attestd/level.h attestd/level_held.c \
 	attestd/p256.c attestd/p256.h \
-	attestd/rfc3339.c attestd/rfc3339.h \
 	attestd/tpm_alg.h attestd/tpm_reader.h \
 	attestd/tpm_attest.c attestd/tpm_attest.h \
 	attestd/tpm_credential.c attestd/tpm_credential.h \

@@ -25,6 +25,7 @@ common_libcommon_a_SOURCES = \
 	common/porter.c common/porter.h \
 	common/posture.c common/posture.h common/posture_daemons.c common/posture_items.c \
 	common/process.c common/process.h \
+	common/rfc3339.c common/rfc3339.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
 	common/values.c common/values.h \

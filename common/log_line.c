@@ -201,6 +201,8 @@ put_json_member(
 void
 log_line_json(struct log_line *line, const struct log_line_event *e)
 {
+	char time[RFC3339_TEXT_LEN + 1];
+	struct log_value at;
 	struct log_value level = log_text(level_name(e->level));
 	struct log_value daemon = log_text(e->daemon);
 	struct log_value event = log_text(e->event);
@@ -208,6 +210,9 @@ log_line_json(struct log_line *line, const struct log_line_event *e)
 
 	line->len = 0;
 	line->max = LOG_LINE_MAX;
+	rfc3339_format(e->at, time);
+	at = log_text(time);
+	put_json_member(line, "time", &at);
 	put_json_member(line, "level", &level);
 	put_json_member(line, "daemon", &daemon);
 	put_json_member(line, "event", &event);

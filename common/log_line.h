@@ -3,6 +3,7 @@
 #define COMMON_LOG_LINE_H
 
 #include "common/log.h"
+#include "common/rfc3339.h"
 
 enum { LOG_LINE_MAX = 2048, LOG_JOURNAL_MAX = 8192 };
 
@@ -17,7 +18,8 @@ struct log_line_event {
 	const char *daemon; // its short name, as in `cryptod`
 	const char *event;
 	const struct log_field *fields;
-	uint64_t n_lost; // lines before this one
+	uint64_t n_lost;	// lines before this one
+	struct rfc3339_time at; // for JSON; the others have it from outside
 };
 
 // `level daemon event key=value ...` and a newline.

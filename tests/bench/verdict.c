@@ -11,8 +11,8 @@
 #include "attestd/evidence_file.h"
 #include "attestd/held.h"
 #include "attestd/level.h"
-#include "attestd/rfc3339.h"
 #include "common/hex.h"
+#include "common/rfc3339.h"
 #include "tests/tools/tool.h"
 
 enum { ROUNDS = 2000, MANY = 100 * 1000, NODES = 8000 };

@@ -1,6 +1,6 @@
 // Times of RFC 3339, as the reference reads and writes them.
-#ifndef ATTESTD_RFC3339_H
-#define ATTESTD_RFC3339_H
+#ifndef COMMON_RFC3339_H
+#define COMMON_RFC3339_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 // Pure arithmetic on the proleptic Gregorian calendar.  Trusts nothing that
 // it reads; no time zone files, no locale.
-#include "attestd/rfc3339.h"
+#include "common/rfc3339.h"
 
 #include <stdbool.h>
 #include <stdio.h>
