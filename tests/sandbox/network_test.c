@@ -115,6 +115,8 @@ reaching_out_kills(void **state)
 		    { ARG(path), PAGE, PROT_EXEC } },
 		{ "setsockopt attach filter", SYS_setsockopt,
 		    { 0, SOL_SOCKET, SO_ATTACH_FILTER } },
+		{ "getsockopt of the attached filter", SYS_getsockopt,
+		    { 0, SOL_SOCKET, SO_GET_FILTER } },
 	};
 
 	(void)state;
