@@ -22,7 +22,8 @@ struct run_options {
 	struct option_word require_attested_hosts;
 	bool allow_plaintext_peers, allow_unsigned_keys;
 	uint64_t keep_alive_seconds, answer_seconds;
-	uint64_t backend_requests, host_requests, peer_requests;
+	uint64_t backend_requests, host_requests, peer_requests,
+	    client_requests;
 	uint64_t queue_requests, queue_seconds;
 };
 

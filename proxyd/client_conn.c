@@ -374,7 +374,8 @@ on_failed(struct stream *s, void *arg, int error)
 }
 
 int
-client_conn_new(struct proxyd *d, struct listener *listener, int fd)
+client_conn_new(struct proxyd *d, struct listener *listener, int fd,
+    const struct sockaddr *from)
 {
 	static const struct stream_ops ops = { on_readable, on_writable,
 		on_failed };
@@ -384,6 +385,7 @@ client_conn_new(struct proxyd *d, struct listener *listener, int fd)
 		return -ENOMEM;
 	c->d = d;
 	c->listener = listener;
+	party_id_of_socket(&c->from, fd, from);
 	// A head that is incomplete, or one read behind the limit.
 	buf_init(&c->in, PIPELINED_MAX + SCRATCH_BYTES);
 	stream_init(&c->stream, d->base, fd, &ops, c);

@@ -6,7 +6,8 @@
 #include "proxyd/proxyd.h"
 
 // Serve a connection that was accepted.  fd is taken on success only.
-MUST_CHECK int client_conn_new(struct proxyd *, struct listener *, int fd);
+MUST_CHECK int client_conn_new(
+    struct proxyd *, struct listener *, int fd, const struct sockaddr *from);
 // Close those that ask for nothing now.
 void client_conns_close_idle(struct proxyd *);
 // Tell those who still wait for an answer that there will be none.

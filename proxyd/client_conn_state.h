@@ -20,6 +20,7 @@ struct client_conn {
 	TAILQ_ENTRY(client_conn) entry;
 	struct proxyd *d;		 // borrowed
 	const struct listener *listener; // borrowed
+	struct party_id from;
 	struct stream stream;
 	enum conn_state state;
 	struct buf in; // of a head, or pipelined behind a request

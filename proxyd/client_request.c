@@ -177,6 +177,8 @@ begin_post(struct client_conn *c, enum endpoint endpoint,
 	if (begin_request(c, endpoint) < 0)
 		return;
 	c->req->key = access_key_take(key);
+	if (key == NULL)
+		party_enter(c->req, &c->from);
 	if (gate_admit(c->req) < 0)
 		return;
 	if (endpoint_has_form(endpoint) &&

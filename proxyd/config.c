@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/values.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/party.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/queue.h"
 
@@ -87,6 +88,9 @@ static const struct option options[] = {
 	{ "peer-requests", "proxyd", "N",
 	    "requests of one peer that are served at a time; 1000",
 	    OPTION_UINT, FIELD(limits.peer_requests), 1, HOST_REQUESTS_MAX },
+	{ "client-requests", "proxyd", "N",
+	    "requests of one client without an API key at a time; 2048",
+	    OPTION_UINT, FIELD(limits.client_requests), 1, CONNS_MAX },
 	{ "queue-requests", "proxyd", "N",
 	    "requests that wait when all are busy; 1000",
 	    OPTION_UINT, FIELD(limits.queue_requests), 1, QUEUE_REQUESTS_MAX },
@@ -239,6 +243,7 @@ fill_in_numbers(struct proxyd_config *config)
 		{ &config->limits.backend_requests, INBOUND_MAX },
 		{ &config->limits.host_requests, HOST_REQUESTS_MAX },
 		{ &config->limits.peer_requests, HOST_REQUESTS_MAX },
+		{ &config->limits.client_requests, PARTY_REQUESTS },
 		{ &config->limits.queue_requests, QUEUE_REQUESTS },
 		{ &config->limits.queue_seconds, QUEUE_SECONDS },
 	};

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxyd/metrics.h"
+#include "proxyd/party.h"
 #include "proxyd/route.h"
 
 // Fields that a page may send: what the SDKs set.
@@ -87,6 +89,23 @@ gate_check(const struct proxyd *d, const struct listener *l,
 	return 0;
 }
 
+static int
+admit_party(struct request *req)
+{
+	uint64_t limit = req->d->limits.client_requests;
+	struct failure failure;
+
+	if (req->party == NULL || req->party->requests <= limit)
+		return 0;
+	metrics_count_limited(req->d, "client-requests");
+	failure_set(&failure, 429, "rate_limit_exceeded",
+	    "this client has %u requests under way, which is its limit",
+	    (unsigned)limit);
+	failure.retry_after_s = 1;
+	request_fail(req, &failure);
+	return -EBUSY;
+}
+
 int
 gate_admit(struct request *req)
 {
@@ -95,12 +114,14 @@ gate_admit(struct request *req)
 	int r;
 
 	if (req->key == NULL)
-		return 0;
+		return admit_party(req);
 	r = access_key_begin(req->key, clock_mono_ms(), &wait_s);
 	if (r == 0) {
 		req->is_counted = true;
 		return 0;
 	}
+	metrics_count_limited(
+	    req->d, r == -EBUSY ? "api-key-requests" : "api-key-per-minute");
 	failure_set(&failure, 429, "rate_limit_exceeded",
 	    r == -EBUSY ? "this API key has %u requests under way, which is "
 			  "its limit"

@@ -22,8 +22,8 @@ struct gate {
 // answered by gate_preflight().  -EACCES: ret->failure says why not.
 MUST_CHECK int gate_check(const struct proxyd *, const struct listener *,
     const struct http_request *, struct gate *ret);
-// Let it count against the limits of its key.  Not 0: it was refused and has
-// ended.
+// Let it count against the limits of its key, or of its party.  Not 0: it was
+// refused and has ended.
 MUST_CHECK int gate_admit(struct request *);
 // Answer with what the page may do.
 void gate_preflight(struct request *, const struct http_request *);

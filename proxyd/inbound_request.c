@@ -39,6 +39,7 @@ refuse_for_now(struct inbound *in)
 {
 	struct failure failure;
 
+	metrics_count_limited(in->d, "peer-requests");
 	failure_set(&failure, 429, "too_many_requests",
 	    "this host is working on as many requests of this node as it may");
 	failure.retry_after_s = RETRY_AFTER_S;

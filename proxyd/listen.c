@@ -100,13 +100,15 @@ on_connection(evutil_socket_t listening, short what, void *arg)
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPT_AT_A_TIME; i++) {
-		fd = accept4(
-		    listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct address from = { .len = sizeof(from.in6) };
+
+		fd = accept4(listening, &from.sa, &from.len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1)
 			break;
 		l->d->counters.connections++;
 		if (l->d->n_conns >= CONNS_MAX ||
-		    client_conn_new(l->d, l, fd) < 0)
+		    client_conn_new(l->d, l, fd, &from.sa) < 0)
 			refuse(fd);
 	}
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {

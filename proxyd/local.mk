@@ -61,6 +61,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/listen.c proxyd/listen.h proxyd/listen_unix.c \
 	proxyd/metrics.c proxyd/metrics.h \
 	proxyd/models.c proxyd/models.h \
+	proxyd/party.c proxyd/party.h \
 	proxyd/peers.c proxyd/peers.h \
 	proxyd/proxyd.c proxyd/proxyd.h \
 	proxyd/queue.c proxyd/queue.h \

@@ -137,6 +137,12 @@ metrics_count_dropped(struct proxyd *d, const char *reason)
 	count_reason(d->metrics.dropped, reason);
 }
 
+void
+metrics_count_limited(struct proxyd *d, const char *limit)
+{
+	count_reason(d->metrics.limited, limit);
+}
+
 // The time that the loop has read already: it ticks every few milliseconds, and
 // is free.
 static uint64_t
@@ -235,6 +241,9 @@ put_requests(FILE *f, const struct metrics *m)
 	put_type(f, "errors_total", "counter",
 	    "Requests refused or failed, by the code that the client got.");
 	put_reasons(f, "errors_total", "code", m->errors);
+	put_type(f, "limited_total", "counter",
+	    "Requests refused or ended because of a limit, by limit.");
+	put_reasons(f, "limited_total", "limit", m->limited);
 	put_type(f, "peer_requests_dropped_total", "counter",
 	    "What peers sent and got no answer to, by reason.");
 	put_reasons(f, "peer_requests_dropped_total", "reason", m->dropped);

@@ -44,6 +44,7 @@ struct metrics {
 	struct metrics_histogram first_byte, gap;
 	struct metrics_reason errors[METRICS_REASONS_MAX];
 	struct metrics_reason dropped[METRICS_REASONS_MAX]; // without a word
+	struct metrics_reason limited[METRICS_REASONS_MAX];
 };
 
 struct proxyd;
@@ -53,6 +54,8 @@ struct request;
 void metrics_count_end(const struct request *, const char *outcome);
 // What a peer sent was dropped; reason: static.
 void metrics_count_dropped(struct proxyd *, const char *reason);
+// Something was refused for the sake of others; limit: static.
+void metrics_count_limited(struct proxyd *, const char *limit);
 // Part of an answer has left, after the source said something.
 void metrics_count_sent(struct request *);
 

@@ -151,7 +151,9 @@ struct proxyd {
 	size_t n_requests;		// being answered
 	TAILQ_HEAD(, request) requests; // whose body is complete
 	struct event keep_alive;
-	TAILQ_HEAD(, request) queue; // those that wait for their turn
+	TAILQ_HEAD(, party) parties; // with requests here
+	// Those that wait for their turn, sorted by it.
+	TAILQ_HEAD(request_queue, request) queue;
 	size_t n_queued;
 	struct event queue_event;
 	uint8_t session_key[JSON_HINTS_KEY_LEN]; // hashes of sessions

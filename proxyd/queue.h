@@ -1,8 +1,9 @@
 // Requests that wait because everything that could answer them has as many as
-// it may have.  In order, limited in number and time.
+// it may have.  In turns of those who ask, limited in number and time.
 #ifndef PROXYD_QUEUE_H
 #define PROXYD_QUEUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
@@ -21,6 +22,8 @@ void queue_done(struct proxyd *);
 // -ENOBUFS: it is full.
 MUST_CHECK int queue_join(struct request *);
 void queue_leave(struct request *);
+// One waits that this one must not overtake.
+bool queue_has_like(const struct request *);
 // Something ended: look at the queue, soon.
 void queue_wake(struct proxyd *);
 // It waited too long: told so, and over.

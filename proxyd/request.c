@@ -13,6 +13,7 @@
 #include "proxyd/attempt.h"
 #include "proxyd/evidence_copy.h"
 #include "proxyd/keep_alive.h"
+#include "proxyd/metrics.h"
 #include "proxyd/queue.h"
 #include "proxyd/translation.h"
 #include "proxyd/usage.h"
@@ -124,6 +125,7 @@ release(struct request *req)
 	proxyd_unhold(d, &req->held);
 	if (req->is_counted)
 		access_key_end(req->key);
+	party_leave(req);
 	access_key_put(req->key);
 	d->n_requests--;
 	reaper_take(&d->reaper, &req->reap, request_free);
@@ -190,8 +192,12 @@ wait_for_turn(struct request *req)
 {
 	struct failure failure;
 
-	if (queue_join(req) == 0)
+	if (queue_join(req) == 0) {
+		if (!req->candidates.is_full)
+			queue_wake(req->d);
 		return;
+	}
+	metrics_count_limited(req->d, "queue-requests");
 	failure_set(&failure, 503, "overloaded",
 	    "everything that serves the model is busy, and too many wait");
 	failure.retry_after_s = RETRY_AFTER_S;
@@ -212,7 +218,8 @@ request_route(struct request *req)
 		ask.body = (struct slice){ NULL, 0 };
 
 	candidates_find(req->d, &ask, &req->candidates, &failure);
-	if (req->candidates.is_full) {
+	if (req->candidates.is_full ||
+	    (!req->is_queued && req->candidates.n > 0 && queue_has_like(req))) {
 		wait_for_turn(req);
 		return;
 	}

@@ -21,6 +21,7 @@
 #include "proxyd/candidates.h"
 #include "proxyd/http_head.h"
 #include "proxyd/openai_error.h"
+#include "proxyd/party.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/reap.h"
 #include "proxyd/route.h"
@@ -78,6 +79,7 @@ struct request {
 	enum endpoint endpoint;
 	struct access_key *key; // held; NULL: none was wanted
 	bool is_counted;	// against its limit
+	struct party *party;	// that it is entered with; or NULL
 	char id[REQUEST_ID_MAX + 1];
 	uint64_t started_ms;
 
@@ -101,6 +103,7 @@ struct request {
 	uint64_t seen_bytes, quiet_since_ms; // keep_alive.c
 	TAILQ_ENTRY(request) queue_entry;
 	bool is_queued;
+	unsigned turn; // of its party's in the queue, how many come first
 	uint64_t queued_ms;
 
 	struct answer answer;

@@ -1,0 +1,52 @@
+// Whoever asks, as far as it can be told apart: an API key, else the address
+// that a connection comes from, or the user at the other end of a socket in
+// the file system; on a host, the node that opened the tunnel.  It is known
+// while it has a request here.
+#ifndef PROXYD_PARTY_H
+#define PROXYD_PARTY_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "common/cleanup.h"
+
+enum {
+	PARTY_ID_LEN = 32,
+	// Default of --client-requests: half of the connections that there are.
+	PARTY_REQUESTS = 2048,
+};
+
+enum party_kind {
+	PARTY_UNKNOWN, // all that cannot be told apart
+	PARTY_ADDRESS,
+	PARTY_USER,
+	PARTY_KEY,
+	PARTY_PEER,
+};
+
+struct party_id {
+	uint8_t kind; // enum party_kind
+	uint8_t bytes[PARTY_ID_LEN];
+};
+
+struct party {
+	TAILQ_ENTRY(party) entry;
+	struct party_id id;
+	unsigned requests; // that hold it
+	unsigned queued;   // of them, those that wait
+};
+
+struct proxyd;
+struct request;
+
+// Who is at the other end of a connection; from: its address, if it is one of
+// the network.
+void party_id_of_socket(struct party_id *ret, int fd, const struct sockaddr *);
+// The request is this one's.  Without memory it stays nobody's.
+void party_enter(struct request *, const struct party_id *);
+// The same by its key or its peer, unless it is somebody's already.
+void party_enter_known(struct request *);
+void party_leave(struct request *);
+
+#endif
