@@ -5,35 +5,7 @@
 
 #include <string.h>
 
-// Length of the UTF-8 sequence at p (RFC 3629, section 4), 0 if it is none.
-static size_t
-utf8_length(const uint8_t *p, size_t n)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t len;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (n < len)
-		return 0;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return len;
-}
+#include "common/utf8.h"
 
 int
 json_in_init(struct json_in *in, const void *text, size_t len)
@@ -43,7 +15,7 @@ json_in_init(struct json_in *in, const void *text, size_t len)
 
 	*in = (struct json_in){ .at = p, .end = p + len };
 	for (size_t i = 0; i < len; i += n)
-		if ((n = utf8_length(p + i, len - i)) == 0)
+		if ((n = utf8_char_len(p + i, len - i)) == 0)
 			return -EBADMSG;
 	return 0;
 }

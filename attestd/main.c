@@ -118,12 +118,9 @@ check_settings(const struct settings *s, char *error, size_t error_len)
 		wrong = "--role: signer, verifier or examiner";
 	else if (attester_parse(s->attester, &config, &why) < 0)
 		wrong = why;
-	else if (log_set_level_name(s->log_level) < 0)
-		wrong = "--log-level: not error, warning, info or debug";
-	else if (log_set_format(s->log_format, LOG_DAEMON_FD) < 0)
-		wrong = "--log-format: not auto, text, json or journal";
 	if (wrong == NULL)
-		return 0;
+		return node_options_log(
+		    s->log_level, s->log_format, error, error_len);
 	(void)snprintf(error, error_len, "%s", wrong);
 	return -EINVAL;
 }

@@ -28,7 +28,7 @@ common_libcommon_a_SOURCES = \
 	common/rfc3339.c common/rfc3339.h \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
-	common/values.c common/values.h \
+	common/utf8.h common/values.c common/values.h \
 	common/words.c common/words.h \
 	common/service.c common/service.h
 nodist_common_libcommon_a_SOURCES = common/build_id.h common/log_ids.h

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
+
 int
 node_options_load(const struct option *options, size_t n, const char *path,
     bool is_service, void *target, char *error, size_t error_len)
@@ -35,4 +37,23 @@ node_options_state_dir(
 	else if (asprintf(dir, "%s/%s", top, name) == -1)
 		*dir = NULL;
 	return *dir == NULL ? -ENOMEM : 0;
+}
+
+int
+node_options_log(
+    const char *level, const char *format, char *error, size_t error_len)
+{
+	if (log_set_level_name(level) < 0) {
+		(void)snprintf(error, error_len,
+		    "--log-level %.40s: not error, warning, info or debug",
+		    level);
+		return -EINVAL;
+	}
+	if (log_set_format(format, LOG_DAEMON_FD) < 0) {
+		(void)snprintf(error, error_len,
+		    "--log-format %.40s: not auto, text, json or journal",
+		    format);
+		return -EINVAL;
+	}
+	return 0;
 }

@@ -20,4 +20,8 @@ MUST_CHECK int node_options_load(const struct option *, size_t n,
 MUST_CHECK int node_options_state_dir(
     char **dir, const char *top, const char *name, const char *fallback);
 
+// Sets the log of a daemon; a name that is NULL leaves what is.  -EINVAL.
+MUST_CHECK int node_options_log(
+    const char *level, const char *format, char *error, size_t error_len);
+
 #endif

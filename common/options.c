@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/utf8.h"
 
 enum { OPTION_QUOTE_MAX = 48 };
 
@@ -61,47 +62,17 @@ field_of(const struct table *t, const struct option *o)
 
 // ---- values
 
-// Length of the UTF-8 sequence at s, 0 if it is none (RFC 3629, section 4).
-static size_t
-utf8_sequence(const unsigned char *s, size_t len)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (n > len)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0; // overlong
-	else if (s[0] == 0xed)
-		high = 0x9f; // surrogates
-	else if (s[0] == 0xf0)
-		low = 0x90; // overlong
-	else if (s[0] == 0xf4)
-		high = 0x8f; // above U+10FFFF
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
-}
-
 // NULL, or what is wrong with it.
 static const char *
 check_text(const char *text, size_t len)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const uint8_t *s = (const uint8_t *)text;
 	size_t n;
 
 	for (size_t i = 0; i < len; i += n) {
 		if (s[i] < 0x20 || s[i] == 0x7f)
 			return "has a control character";
-		if ((n = utf8_sequence(s + i, len - i)) == 0)
+		if ((n = utf8_char_len(s + i, len - i)) == 0)
 			return "is not UTF-8";
 	}
 	return NULL;

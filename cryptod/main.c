@@ -71,16 +71,9 @@ read_options(int argc, char **argv, struct settings *s)
 		    "cryptod", LOCALSTATEDIR "/lib/meshllm/cryptod");
 	if (r == -ENOMEM)
 		fatal("options", r);
-	if (r == 0 && log_set_level_name(s->log_level) < 0) {
-		(void)snprintf(error, sizeof(error),
-		    "--log-level: not error, warning, info or debug");
-		r = -EINVAL;
-	}
-	if (r == 0 && log_set_format(s->log_format, LOG_DAEMON_FD) < 0) {
-		(void)snprintf(error, sizeof(error),
-		    "--log-format: not auto, text, json or journal");
-		r = -EINVAL;
-	}
+	if (r == 0)
+		r = node_options_log(
+		    s->log_level, s->log_format, error, sizeof(error));
 	if (r < 0) {
 		(void)fprintf(stderr, "meshllm-cryptod: %s\n", error);
 		exit(2);

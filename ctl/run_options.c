@@ -217,6 +217,25 @@ run_options_state_dir(const struct run_options *o)
 	return o->state_dir == NULL ? DEFAULT_STATE_DIR : o->state_dir;
 }
 
+int
+run_options_trust_dir(const char *state_dir, const char *file,
+    char ret[static PATH_MAX], char *error, size_t error_len)
+{
+	struct run_options from_file = { 0 };
+	int r = 0, n;
+
+	if (state_dir == NULL) {
+		r = run_options_load(&from_file, file, error, error_len);
+		state_dir = run_options_state_dir(&from_file);
+	}
+	n = snprintf(ret, PATH_MAX, "%s/attestd", state_dir);
+	run_options_done(&from_file);
+	if (r < 0 || (n >= 0 && n < PATH_MAX))
+		return r;
+	(void)snprintf(error, error_len, "--state-dir is too long");
+	return -ENAMETOOLONG;
+}
+
 // --name, or --name=value.
 static int
 add(struct arguments *a, const char *name, const char *value)

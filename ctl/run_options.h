@@ -3,6 +3,8 @@
 #ifndef CTL_RUN_OPTIONS_H
 #define CTL_RUN_OPTIONS_H
 
+#include <limits.h>
+
 #include "common/cleanup.h"
 #include "common/options.h"
 #include "ctl/daemons.h"
@@ -47,6 +49,9 @@ MUST_CHECK int run_options_load(
     struct run_options *, const char *path, char *error, size_t error_len);
 
 const char *run_options_state_dir(const struct run_options *);
+// The verifier's folder: below state_dir if given, else where the file says.
+MUST_CHECK int run_options_trust_dir(const char *state_dir, const char *file,
+    char ret[static PATH_MAX], char *error, size_t error_len);
 // The command line of one daemon: the keys of its section and nothing else.
 MUST_CHECK int run_options_arguments(
     const struct run_options *, const struct daemon *, struct arguments *ret);

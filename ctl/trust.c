@@ -364,27 +364,6 @@ find_command(const char *name)
 	return NULL;
 }
 
-// The option, else the file, else the default; with the verifier's part.
-static int
-find_dir(const struct trust_options *o, char ret[static 512])
-{
-	struct run_options from_file = { 0 };
-	const char *dir = o->state_dir;
-	char error[256];
-	int r = 0, n;
-
-	if (dir == NULL) {
-		r = run_options_load(
-		    &from_file, o->config, error, sizeof(error));
-		dir = run_options_state_dir(&from_file);
-	}
-	if (r < 0)
-		r = complain("configuration", error);
-	n = snprintf(ret, 512, "%s/attestd", dir);
-	run_options_done(&from_file);
-	return r == 0 && (n < 0 || n >= 512) ? -ENAMETOOLONG : r;
-}
-
 int
 command_trust(int argc, char *const argv[])
 {
@@ -392,7 +371,7 @@ command_trust(int argc, char *const argv[])
 	size_t n = (size_t)argc - first;
 	const struct trust_command *command;
 	struct trust_options o = { 0 };
-	char error[256], dir[512];
+	char error[256], dir[PATH_MAX];
 	int r, status = EXIT_USAGE;
 
 	r = options_parse(table, N_ELEMENTS(table), (int)first, argv, &o, error,
@@ -406,7 +385,10 @@ command_trust(int argc, char *const argv[])
 	} else if (command == NULL || n - 1 < command->least ||
 	    n - 1 > command->most) {
 		(void)fprintf(stderr, "usage: %s", usage);
-	} else if (find_dir(&o, dir) == 0) {
+	} else if (run_options_trust_dir(
+		       o.state_dir, o.config, dir, error, sizeof(error)) < 0) {
+		(void)fprintf(stderr, "meshllm trust: %s\n", error);
+	} else {
 		r = run(dir, command, argv + first + 1, n - 1);
 		status = r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	}

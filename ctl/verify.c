@@ -229,22 +229,11 @@ open_evidence(const struct verify_options *o, const char *what, int *ret)
 static int
 find_trust(const struct verify_options *o, char ret[static PATH_MAX])
 {
-	struct run_options from_file = { 0 };
-	const char *dir = o->state_dir;
 	char error[256];
-	int r = 0, n;
 
-	if (dir == NULL) {
-		r = run_options_load(
-		    &from_file, o->config, error, sizeof(error));
-		dir = run_options_state_dir(&from_file);
-	}
-	if (r < 0)
-		r = complain("configuration", error);
-	n = snprintf(ret, PATH_MAX, "%s/attestd", dir);
-	run_options_done(&from_file);
-	if (r < 0 || n < 0 || n >= PATH_MAX)
-		return r < 0 ? r : complain("--state-dir", "is too long");
+	if (run_options_trust_dir(
+		o->state_dir, o->config, ret, error, sizeof(error)) < 0)
+		return complain("configuration", error);
 	if (access(ret, R_OK | X_OK) == 0)
 		return 0;
 	(void)fprintf(stderr,

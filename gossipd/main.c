@@ -36,21 +36,6 @@ prepare(void)
 }
 
 static int
-set_log(const struct gossipd_options *options, char *error, size_t error_len)
-{
-	const char *wrong = NULL;
-
-	if (log_set_level_name(options->log_level) < 0)
-		wrong = "--log-level: not error, warning, info or debug";
-	else if (log_set_format(options->log_format, LOG_DAEMON_FD) < 0)
-		wrong = "--log-format: not auto, text, json or journal";
-	if (wrong == NULL)
-		return 0;
-	(void)snprintf(error, error_len, "%s", wrong);
-	return -EINVAL;
-}
-
-static int
 parse(struct gossipd_options *options, int argc, char *argv[])
 {
 	char error[512];
@@ -67,7 +52,8 @@ parse(struct gossipd_options *options, int argc, char *argv[])
 		"gossipd", LOCALSTATEDIR "/lib/meshllm/gossipd") < 0)
 		fatal("options", -ENOMEM);
 	if (r == 0)
-		r = set_log(options, error, sizeof(error));
+		r = node_options_log(options->log_level, options->log_format,
+		    error, sizeof(error));
 	if (r == 1)
 		options_help(gossipd_options, gossipd_n_options,
 		    "meshllm-gossipd [OPTION]...");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base64.h"
+#include "common/utf8.h"
 
 enum {
 	FIELD_KEY = 36,
@@ -67,47 +68,14 @@ arena_init(struct arena *a, size_t frame_len)
 	return a->base == NULL ? -ENOMEM : 0;
 }
 
-// RFC 3629, section 4: no overlong forms, surrogates or beyond U+10FFFF.
-static size_t
-utf8_sequence(const uint8_t *s)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++) // a NUL ends the loop, too
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
-}
-
 static bool
 is_utf8(const char *text)
 {
 	const uint8_t *s = (const uint8_t *)text;
-	size_t n;
+	size_t len = strlen(text), n;
 
-	for (; *s != 0; s += n)
-		if ((n = utf8_sequence(s)) == 0)
+	for (; len > 0; s += n, len -= n)
+		if ((n = utf8_char_len(s, len)) == 0)
 			return false;
 	return true;
 }
@@ -414,13 +382,13 @@ node_entry_rest(const struct node_entry *e, uint8_t ret[static NODE_REST_MAX])
 bool
 node_copy_text(char *ret, size_t size, const char *text)
 {
-	size_t len = 0, n;
+	size_t left, len = 0, n;
 
 	ret[0] = '\0';
 	if (text == NULL)
 		return false;
-	for (; text[len] != '\0'; len += n) {
-		n = utf8_sequence((const uint8_t *)text + len);
+	for (left = strlen(text); text[len] != '\0'; len += n) {
+		n = utf8_char_len((const uint8_t *)text + len, left - len);
 		if (n == 0 || (uint8_t)text[len] < ' ' || text[len] == 0x7f)
 			return false;
 		if (n == 2 && (uint8_t)text[len] == 0xc2 &&

@@ -8,7 +8,7 @@
 
 #include "common/backend_url.h"
 #include "common/hex.h"
-#include "common/log.h"
+#include "common/node_options.h"
 #include "common/values.h"
 #include "proxyd/keep_alive.h"
 #include "proxyd/party.h"
@@ -279,21 +279,11 @@ draw_conclusions(
 		r = check_management(config, error);
 	if (r == 0)
 		r = check_level(config, error);
+	if (r == 0)
+		r = node_options_log(config->log_level, config->log_format,
+		    error, CONFIG_ERROR_MAX);
 	if (r < 0)
 		return r;
-	if (config->log_level != NULL &&
-	    log_set_level_name(config->log_level) < 0) {
-		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--log-level %.40s: not error, warning, info or debug",
-		    config->log_level);
-		return -EINVAL;
-	}
-	if (log_set_format(config->log_format, LOG_DAEMON_FD) < 0) {
-		(void)snprintf(error, CONFIG_ERROR_MAX,
-		    "--log-format %.40s: not auto, text, json or journal",
-		    config->log_format);
-		return -EINVAL;
-	}
 	if (config->backends.n > CONFIG_BACKENDS_MAX) {
 		(void)snprintf(error, CONFIG_ERROR_MAX,
 		    "--backend: more than %d", CONFIG_BACKENDS_MAX);

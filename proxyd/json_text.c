@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proxyd/utf8.h"
+#include "common/utf8.h"
+#include "proxyd/json_plain.h"
 
 void
 json_text_skip_space(struct json_text *t)

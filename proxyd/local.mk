@@ -14,7 +14,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/http_head.c proxyd/http_head.h \
 	proxyd/http_write.c proxyd/http_write.h \
 	proxyd/json_hints.c proxyd/json_hints.h \
-	proxyd/json_out.c proxyd/json_out.h \
+	proxyd/json_plain.h proxyd/json_out.c proxyd/json_out.h \
 	proxyd/json_scan.c proxyd/json_scan.h \
 	proxyd/json_text.c proxyd/json_text.h \
 	proxyd/multipart.c proxyd/multipart.h \
@@ -25,7 +25,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
 	proxyd/usage.c proxyd/usage.h \
 	proxyd/sealed_request.c proxyd/sealed_v1.h \
-	proxyd/sse.c proxyd/sse.h proxyd/utf8.h
+	proxyd/sse.c proxyd/sse.h
 proxyd_libproxyparse_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS) $(JANSSON_CFLAGS)
 # Goes before $(COMMON_LIBS) on a link line.
