@@ -228,6 +228,21 @@ come_as(uid_t uid)
 	return WEXITSTATUS(status);
 }
 
+// The kernel counts descriptors in flight per user: what else runs as this
+// one can make a handover fail (ETOOMANYREFS), and a caller knocks again.
+static int
+come_again_as(uid_t uid)
+{
+	int r = 1;
+
+	for (int i = 0; r != 0 && i < 50; i++) {
+		if (i > 0)
+			(void)usleep(100 * 1000);
+		r = come_as(uid);
+	}
+	return r;
+}
+
 static void
 only_the_doors_user_comes_in(void **state)
 {
@@ -239,7 +254,7 @@ only_the_doors_user_comes_in(void **state)
 	for (uid_t uid = 0; uid < 3; uid++)
 		assert_int_equal(come_as(uid), 1);
 	expect_nothing(server);
-	assert_int_equal(come_as(NOBODY), 0);
+	assert_int_equal(come_again_as(NOBODY), 0);
 	(void)close(take(server));
 	end(server);
 }
