@@ -405,6 +405,32 @@ parse_expect(struct http_request *r, struct http_refusal *why)
 	return 0;
 }
 
+// Does it ask for another protocol than HTTP?  A client that offers h2c (RFC
+// 9113 has ended it, the clients of some languages still do) goes on in
+// HTTP/1.1 when it is ignored; one that wants to speak something else cannot.
+// RFC 9110 section 7.8: nothing is asked with HTTP/1.0, nor where Connection
+// does not name the field.
+static bool
+wants_upgrade(const struct http_request *r)
+{
+	struct slice list, element;
+
+	if (r->minor == 0 ||
+	    !http_fields_list_has(
+		&r->fields, "connection", slice_of("upgrade")))
+		return false;
+	for (size_t i = 0; i < r->fields.n; i++) {
+		if (!slice_is_nocase(r->fields.at[i].name, "upgrade"))
+			continue;
+		list = r->fields.at[i].value;
+		while (take_element(&list, &element)) {
+			if (element.len > 0 && !slice_is_nocase(element, "h2c"))
+				return true;
+		}
+	}
+	return false;
+}
+
 int
 http_request_parse(const uint8_t *head, size_t len, unsigned flags,
     struct http_request *ret, struct http_refusal *ret_why)
@@ -424,6 +450,10 @@ http_request_parse(const uint8_t *head, size_t len, unsigned flags,
 		return r;
 	if (!connection_is_well_formed(&ret->fields))
 		return refuse(ret_why, 400, "Malformed Connection field");
+	if (wants_upgrade(ret))
+		return refuse(ret_why, 501,
+		    "The protocol of the connection cannot be changed: "
+		    "there is no WebSocket or other Upgrade here");
 	ret->keep_alive = wants_keep_alive(&ret->fields, ret->minor);
 	return 0;
 }

@@ -375,7 +375,23 @@ add('upgrade: to HTTP/2', withLength(['Connection: Upgrade, HTTP2-Settings',
 { stays: true })
 add('upgrade: to a websocket', head('GET /v1/models HTTP/1.1', [HOST,
   'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13',
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']), 200, { stays: true })
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']), 501)
+add('upgrade: of a chat', withLength(['Connection: keep-alive, upgrade',
+  'Upgrade: websocket']), 501)
+add('upgrade: to HTTP/2 or a websocket', withLength(['Connection: Upgrade',
+  'Upgrade: h2c, websocket']), 501)
+add('upgrade: in a second field', withLength(['Connection: Upgrade',
+  'Upgrade: h2c', 'Upgrade: TLS/1.3']), 501)
+add('upgrade: to something malformed', withLength(['Connection: Upgrade',
+  'Upgrade: "h2c"']), 501)
+add('upgrade: to H2C', withLength(['Connection: upgrade', 'Upgrade: H2C']), 200,
+  { stays: true })
+add('upgrade: to nothing', withLength(['Connection: upgrade', 'Upgrade: ,']),
+  200, { stays: true })
+add('upgrade: not named in Connection', withLength(['Upgrade: websocket']), 200,
+  { stays: true })
+add('upgrade: of HTTP/1.0', withLength(['Connection: Upgrade',
+  'Upgrade: websocket'], { line: 'POST /v1/chat/completions HTTP/1.0' }), 200)
 add('HTTP/1.0', withLength([], { line: 'POST /v1/chat/completions HTTP/1.0' }),
   200)
 add('HTTP/1.0 that would like to stay', withLength(['Connection: keep-alive'],
