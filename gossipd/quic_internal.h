@@ -118,8 +118,9 @@ struct quic_link {
 	gnutls_session_t tls; // NULL when LINK_CLOSED
 	ngtcp2_crypto_conn_ref ref;
 	struct event timer;
-	ngtcp2_tstamp armed; // UINT64_MAX: not
-	bool paced;	     // armed at the timerfd, not at `timer`
+	ngtcp2_tstamp armed;	// what ngtcp2 asked for; UINT64_MAX: nothing
+	ngtcp2_tstamp due;	// at the timerfd; UINT64_MAX: not there
+	ngtcp2_tstamp heard_at; // the last datagram of this turn; 0: none
 	TAILQ_ENTRY(quic_link) all, dirty, attempt;
 	SLIST_HEAD(, quic_route) routes;
 	struct quic_source *source; // while half-open and accepted
@@ -133,7 +134,6 @@ struct quic_link {
 	bool verified;	       // TLS has checked the key of the peer
 	const char *tls_error; // static; why we refused the peer
 	size_t credit;	       // granted since the last write
-	unsigned n_heard;      // datagrams since the last write
 	unsigned n_inbound;    // streams of the peer that are open
 	unsigned streams_due;  // closed, and not given back to it yet
 	uint8_t *close_packet; // owned; sent again when the peer goes on
@@ -289,6 +289,7 @@ void quic_link_input(struct quic_link *, const struct address *local,
 void quic_link_mark(struct quic_link *); // has something to write
 // Let the peer open as many streams as it closed, if it is time to say so.
 void quic_link_give_streams(struct quic_link *);
+ngtcp2_tstamp quic_link_write_time(struct quic_link *);
 void quic_link_arm(struct quic_link *);	    // its timer
 void quic_link_timeout(struct quic_link *); // that timer; may free the link
 // Something failed in ngtcp2: close, tell the connection.

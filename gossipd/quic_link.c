@@ -15,7 +15,7 @@ enum {
 	CLOSING_MAX_MS = 3000,
 	ACK_DELAY_MS = 5, // we promised 25 at most
 	FEW_BYTES = 64 << 10,
-	PRECISE_MS = 2, // shorter waits are the pacer's
+	PRECISE_MS = 10, // shorter waits are the timerfd's
 };
 
 void
@@ -24,7 +24,8 @@ quic_link_timeout(struct quic_link *l)
 	int r;
 
 	l->armed = UINT64_MAX;
-	l->paced = false;
+	l->due = UINT64_MAX;
+	l->heard_at = 0;
 	if (l->state == LINK_CLOSED) {
 		quic_link_free(l);
 		return;
@@ -54,7 +55,7 @@ link_new(struct quic *q, struct quic_socket *s, const struct address *remote)
 	l->q = q;
 	l->socket = s;
 	l->remote = *remote;
-	l->armed = UINT64_MAX;
+	l->armed = l->due = UINT64_MAX;
 	SLIST_INIT(&l->routes);
 	evtimer_assign(&l->timer, q->config.base, on_timer, l);
 	TAILQ_INSERT_TAIL(&q->links, l, all);
@@ -75,8 +76,7 @@ transport_done(struct quic_link *l)
 	l->ng = NULL;
 	l->tls = NULL;
 	(void)event_del(&l->timer);
-	l->armed = UINT64_MAX;
-	l->paced = false;
+	l->armed = l->due = UINT64_MAX;
 }
 
 void
@@ -269,7 +269,7 @@ quic_link_mark(struct quic_link *l)
 
 // Nothing of ours waits and little is on the way: the next timer is an
 // acknowledgement, which ngtcp2 would send after an eighth of the round trip,
-// one for each token of a stream.  The second packet or an answer carries it.
+// one for each token of a stream.  A later packet or an answer carries it.
 // Or it is a loss timer: seen a little later, and only at the end of a burst.
 static bool
 only_acknowledges(const struct quic_link *l)
@@ -281,6 +281,18 @@ only_acknowledges(const struct quic_link *l)
 		return false;
 	ngtcp2_conn_get_conn_info(l->ng, &info);
 	return info.bytes_in_flight <= FEW_BYTES;
+}
+
+// The time for ngtcp2 to write at.  While all that it could say is that
+// something came, that of the arrival: no wait for an acknowledgement is over
+// then, and it says so only for a reason, such as a packet that is missing.
+ngtcp2_tstamp
+quic_link_write_time(struct quic_link *l)
+{
+	ngtcp2_tstamp heard = l->heard_at;
+
+	l->heard_at = 0;
+	return heard != 0 && only_acknowledges(l) ? heard : quic_now();
 }
 
 static void
@@ -311,7 +323,7 @@ quic_link_arm(struct quic_link *l)
 	if (at == l->armed)
 		return;
 	l->armed = at;
-	l->paced = false;
+	l->due = UINT64_MAX;
 	if (at == UINT64_MAX) {
 		(void)event_del(&l->timer);
 		return;
@@ -374,16 +386,10 @@ quic_link_input(struct quic_link *l, const struct address *local,
 	}
 	fresh = l->state == LINK_HANDSHAKE;
 	path = path_of(l->outbound ? &l->local : local, remote);
-	r = ngtcp2_conn_read_pkt(l->ng, &path, &pi, data, len, quic_now());
+	l->heard_at = quic_now();
+	r = ngtcp2_conn_read_pkt(l->ng, &path, &pi, data, len, l->heard_at);
 	if (r != 0) {
 		quic_link_fail(l, r);
-		return;
-	}
-	// One datagram alone, and nothing to say but that it came: an answer
-	// or the next request will soon say so.
-	if (++l->n_heard < 2 && only_acknowledges(l)) {
-		if (!l->in_dirty)
-			quic_link_arm(l);
 		return;
 	}
 	quic_link_mark(l);

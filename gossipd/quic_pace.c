@@ -1,6 +1,8 @@
-// Short waits, those of the pacer: one timerfd for all links, as epoll counts
-// in milliseconds.  Long waits are libevent's, which costs no system call;
-// with precise timers libevent would set one in every turn of the loop.
+// Short waits, of the pacer and of acknowledgements: one timerfd for all links.
+// epoll counts in milliseconds, and libevent's clock stands still for several:
+// it would ring late, after waking up for nothing in each of them.  Long waits
+// are libevent's, which costs no system call; with precise timers it would set
+// one in every turn of the loop.
 #include "gossipd/quic_internal.h"
 
 #include <sys/timerfd.h>
@@ -23,7 +25,7 @@ set_timer(struct quic *q, ngtcp2_tstamp at, ngtcp2_tstamp now)
 void
 quic_pace(struct quic_link *l, ngtcp2_tstamp at, ngtcp2_tstamp now)
 {
-	l->paced = true;
+	l->due = at;
 	// One that rings too early only looks.
 	if (at < l->q->pace_at)
 		set_timer(l->q, at, now);
@@ -35,7 +37,7 @@ find_due(struct quic *q, ngtcp2_tstamp now)
 	struct quic_link *l;
 
 	TAILQ_FOREACH (l, &q->links, all)
-		if (l->paced && l->armed <= now)
+		if (l->due <= now)
 			return l;
 	return NULL;
 }
@@ -46,17 +48,16 @@ on_pace(evutil_socket_t fd, short what, void *arg)
 	struct quic *q = arg;
 	ngtcp2_tstamp now = quic_now(), next = UINT64_MAX;
 	struct quic_link *l;
-	uint64_t rings;
 
+	(void)fd;
 	(void)what;
-	(void)!read(fd, &rings, sizeof(rings)); // no news in it
 	q->pace_at = UINT64_MAX;
 	// Each may end others.
 	while ((l = find_due(q, now)) != NULL)
 		quic_link_timeout(l);
 	TAILQ_FOREACH (l, &q->links, all)
-		if (l->paced && l->armed < next)
-			next = l->armed;
+		if (l->due < next)
+			next = l->due;
 	if (next < q->pace_at)
 		set_timer(q, next, now);
 }
@@ -69,8 +70,9 @@ quic_pace_init(struct quic *q)
 	    timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (q->pace_fd == -1)
 		return -errno;
-	event_assign(&q->pace, q->config.base, q->pace_fd, EV_READ | EV_PERSIST,
-	    on_pace, q);
+	// Edge-triggered: there is no news in how often it rang.
+	event_assign(&q->pace, q->config.base, q->pace_fd,
+	    EV_READ | EV_ET | EV_PERSIST, on_pace, q);
 	return event_add(&q->pace, NULL) == -1 ? -ENOMEM : 0;
 }
 

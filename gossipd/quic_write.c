@@ -102,13 +102,12 @@ write_packets(struct writer *w, int *ret_liberr)
 bool
 quic_link_write(struct quic_link *l)
 {
-	struct writer w = { .link = l, .now = quic_now() };
+	struct writer w = { .link = l, .now = quic_link_write_time(l) };
 	int liberr = 0, r;
 
 	ngtcp2_path_storage_zero(&w.ps);
 	w.packet_max = ngtcp2_conn_get_max_tx_udp_payload_size(l->ng);
 	l->credit = 0;
-	l->n_heard = 0;
 	r = write_packets(&w, &liberr);
 	if (liberr != 0) {
 		quic_link_fail(l, liberr);

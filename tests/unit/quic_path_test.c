@@ -74,6 +74,64 @@ a_lossy_network_loses_nothing(void **state)
 	assert_true(r.spoiled > 10);
 }
 
+static bool
+b_has_received(void *bytes)
+{
+	return b.received >= *(uint64_t *)bytes;
+}
+
+static bool
+has_spoiled(void *relay)
+{
+	return ((struct relay *)relay)->spoiled > 0;
+}
+
+// Loses a packet between two that arrive; returns what b sends in the turn in
+// which it sees the second.
+static uint64_t
+sent_upon_a_gap(struct relay *r, struct flow *f[static 3])
+{
+	struct quic_stats before, after;
+	uint64_t expected = b.received + 100;
+
+	f[0] = flow_open_kept(&a, a.conn, 100, 1);
+	assert_true(run_until(b_has_received, &expected, 5000));
+	run_for(100); // until all is acknowledged
+	r->drop_percent = 100;
+	r->spoiled = 0;
+	f[1] = flow_open_kept(&a, a.conn, 100, 2);
+	assert_true(run_until(has_spoiled, r, 5000));
+	r->drop_percent = 0;
+	quic_get_stats(b.q, &before);
+	f[2] = flow_open_kept(&a, a.conn, 100, 3);
+	expected += 100;
+	assert_true(run_until(b_has_received, &expected, 5000));
+	quic_get_stats(b.q, &after);
+	expected += 100;
+	assert_true(run_until(b_has_received, &expected, 5000));
+	return after.datagrams_out - before.datagrams_out;
+}
+
+static void
+a_missing_packet_is_reported_at_once(void **state)
+{
+	struct relay r = { .drop_percent = 0 };
+	struct flow *f[12];
+
+	(void)state;
+	start();
+	b.does = DO_EAT;
+	connect_through(&r);
+	run_for(500); // until the path is measured
+	for (size_t i = 0; i < N_ELEMENTS(f); i += 3)
+		assert_int_not_equal(sent_upon_a_gap(&r, f + i), 0);
+	node_stop(&a);
+	node_stop(&b);
+	relay_stop(&r);
+	for (size_t i = 0; i < N_ELEMENTS(f); i++)
+		flow_free(f[i]);
+}
+
 static void
 mutated_and_truncated_packets_change_nothing(void **state)
 {
@@ -333,6 +391,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_lossy_network_loses_nothing),
+		T(a_missing_packet_is_reported_at_once),
 		T(mutated_and_truncated_packets_change_nothing),
 		T(handshakes_through_a_mutating_network_never_crash),
 		T(a_peer_that_changes_its_address_stays_connected),
