@@ -10,7 +10,7 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	// event loop
 	ALLOW(epoll_wait,	"libevent"),
 	ALLOW(epoll_ctl,	"libevent: tunnels come and go"),
-	ALLOW(timerfd_settime,	"pacing of QUIC"),
+	ALLOW(timerfd_settime,	"QUIC: waits of a few ms"),
 	// datagrams
 	ALLOW(sendmsg,		"QUIC with segmentation offload, channels"),
 	ALLOW(recvmmsg,		"QUIC"),
@@ -29,7 +29,7 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	ALLOW(pwrite64,		"mesh id"),
 	ALLOW(ftruncate,	"mesh id"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log"),
-	ALLOW(read,		"the timer of the pacer"),
+	ALLOW_ARG(read, 0, STDIN_FILENO, "service: SIGTERM, a signalfd"),
 	// memory and libc
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
