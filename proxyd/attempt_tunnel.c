@@ -37,14 +37,17 @@ write_sealed(struct attempt *a)
 	struct iovec iov = { .iov_base = a->d->sealed };
 	ssize_t n = 0;
 
-	while ((iov.iov_len = sealed_request_next(
-		    &a->out, a->d->sealed, SCRATCH_BYTES)) > 0) {
+	while (n >= 0 &&
+	    (iov.iov_len = sealed_request_next(
+		 &a->out, a->d->sealed, SCRATCH_BYTES)) > 0) {
 		n = stream_try(&a->tunnel, &iov, 1);
-		if (n != (ssize_t)iov.iov_len)
-			sealed_request_back(
-			    &a->out, iov.iov_len - (n < 0 ? 0 : (size_t)n));
-		if (n < 0)
-			break;
+		if (n == (ssize_t)iov.iov_len)
+			continue;
+		sealed_request_back(
+		    &a->out, iov.iov_len - (n < 0 ? 0 : (size_t)n));
+		// Full now: to find out by trying would cost another encoding.
+		if (n >= 0)
+			n = -EAGAIN;
 	}
 	if (n == -EAGAIN)
 		stream_want_write(&a->tunnel, a->d->timeouts.answer);

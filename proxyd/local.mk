@@ -10,6 +10,7 @@ proxyd_libproxydclient_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) \
 noinst_LIBRARIES += proxyd/libproxyparse.a
 proxyd_libproxyparse_a_SOURCES = \
 	proxyd/b64.c proxyd/b64.h \
+	proxyd/box.c proxyd/box.h \
 	proxyd/http_body.c proxyd/http_body.h \
 	proxyd/http_head.c proxyd/http_head.h \
 	proxyd/http_write.c proxyd/http_write.h \
@@ -22,6 +23,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/responses.h proxyd/responses_answer.c \
 	proxyd/responses_input.c proxyd/responses_items.c \
 	proxyd/responses_job.h proxyd/responses_request.c \
+	proxyd/salsa.c proxyd/salsa.h \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
 	proxyd/usage.c proxyd/usage.h \
 	proxyd/sealed_request.c proxyd/sealed_v1.h \

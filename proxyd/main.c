@@ -11,6 +11,7 @@
 #include "common/loop.h"
 #include "common/process.h"
 #include "common/sandbox.h"
+#include "proxyd/box.h"
 #include "proxyd/json_memory.h"
 #include "proxyd/measure.h"
 #include "proxyd/proxyd.h"
@@ -46,7 +47,7 @@ prepare_libraries(void)
 		return -ENOSYS;
 	json_memory_wipe();
 	json_object_seed(randombytes_random());
-	return 0;
+	return box_prepare();
 }
 
 static struct event_base *

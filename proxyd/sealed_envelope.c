@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "proxyd/b64.h"
+#include "proxyd/box.h"
 #include "proxyd/json_text.h"
 
 enum member { MODEL, EPHEMERAL_KEY, CIPHERTEXT, N_MEMBERS };
@@ -171,23 +172,38 @@ sealed_envelope_key_is_zero(const struct sealed_envelope *e)
 	return sodium_is_zero(e->ephemeral_key, sizeof(e->ephemeral_key)) != 0;
 }
 
+// In one pass; for a key that is not the right one the way back as well.
+static int
+open_box(uint8_t *bytes, size_t n, const uint8_t *nonce_mac, const uint8_t *key)
+{
+	struct box box;
+
+	if (box_init(&box, key, nonce_mac) < 0)
+		return -ENOMEM;
+	box_open(&box, bytes, n);
+	if (box_check(&box, nonce_mac + SEALED_NONCE_LEN) == 0)
+		return 0;
+	if (box_init(&box, key, nonce_mac) < 0)
+		return -ENOMEM;
+	box_seal(&box, bytes, n);
+	box_done(&box);
+	return -EBADMSG;
+}
+
 int
 sealed_envelope_open(struct sealed_envelope *e,
     const uint8_t request_key[static REQUEST_KEY_LEN], uint8_t **ret,
     size_t *ret_len)
 {
-	uint8_t *mac, *box;
+	uint8_t *box;
 	size_t len;
 
 	assert(e->parsed);
 	if (e->ciphertext_len < SEALED_NONCE_LEN + SEALED_MAC_LEN)
 		return refuse(e, SEALED_STAGE_DECRYPT);
-	mac = e->ciphertext + SEALED_NONCE_LEN;
-	box = mac + SEALED_MAC_LEN;
+	box = e->ciphertext + SEALED_NONCE_LEN + SEALED_MAC_LEN;
 	len = e->ciphertext_len - SEALED_NONCE_LEN - SEALED_MAC_LEN;
-	// It authenticates before it writes.
-	if (crypto_secretbox_open_detached(
-		box, box, mac, len, e->ciphertext, request_key) != 0)
+	if (open_box(box, len, e->ciphertext, request_key) < 0)
 		return refuse(e, SEALED_STAGE_DECRYPT);
 	e->stage = SEALED_STAGE_NONE;
 	e->parsed = false; // not to be opened twice

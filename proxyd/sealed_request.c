@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "proxyd/b64.h"
+#include "proxyd/box.h"
 #include "proxyd/json_text.h"
 
 static const char tail[] = "\"}";
@@ -62,6 +63,20 @@ body_bytes(const struct sealed_request *s)
 	return buf_len(s->body) == 0 ? &none : buf_data(s->body);
 }
 
+static int
+seal(struct sealed_request *s)
+{
+	struct box box;
+	int r = box_init(&box, s->key, s->nonce_mac);
+
+	if (r == 0) {
+		box_seal(&box, body_bytes(s), buf_len(s->body));
+		r = box_tag(&box, s->nonce_mac + SEALED_NONCE_LEN);
+	}
+	s->sealed = r == 0;
+	return r;
+}
+
 int
 sealed_request_init(struct sealed_request *s, struct buf *body,
     struct slice model, const uint8_t ephemeral_key[static INFERENCE_KEY_LEN],
@@ -81,12 +96,7 @@ sealed_request_init(struct sealed_request *s, struct buf *body,
 		return -EMSGSIZE;
 	memcpy(s->key, request_key, sizeof(s->key));
 	randombytes_buf(s->nonce_mac, SEALED_NONCE_LEN);
-	// The same box as crypto_box_afternm; it cannot fail.
-	(void)crypto_secretbox_detached(body_bytes(s),
-	    s->nonce_mac + SEALED_NONCE_LEN, body_bytes(s), len, s->nonce_mac,
-	    s->key);
-	s->sealed = true;
-	return 0;
+	return seal(s);
 }
 
 // Bytes of the box from `at` on, one group of three or its rest.
@@ -182,13 +192,15 @@ sealed_request_back(struct sealed_request *s, size_t n)
 int
 sealed_request_unseal(struct sealed_request *s)
 {
-	uint8_t *body = body_bytes(s);
+	struct box box;
 	int r;
 
 	assert(s->sealed);
-	r = crypto_secretbox_open_detached(body, body,
-	    s->nonce_mac + SEALED_NONCE_LEN, buf_len(s->body), s->nonce_mac,
-	    s->key);
+	r = box_init(&box, s->key, s->nonce_mac);
+	if (r == 0) {
+		box_open(&box, body_bytes(s), buf_len(s->body));
+		r = box_check(&box, s->nonce_mac + SEALED_NONCE_LEN);
+	}
 	sealed_request_done(s);
 	return r == 0 ? 0 : -EBADMSG;
 }

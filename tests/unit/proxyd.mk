@@ -3,7 +3,8 @@ EXTRA_DIST += tests/data/a_request_envelope.json \
 	tests/data/b_response_stream.json
 
 if HAVE_CMOCKA
-PROXYPARSE_TESTS = tests/unit/usage_test tests/unit/http_body_test tests/unit/http_head_test \
+PROXYPARSE_TESTS = tests/unit/box_test \
+	tests/unit/usage_test tests/unit/http_body_test tests/unit/http_head_test \
 	tests/unit/json_scan_test tests/unit/proxyparse_test \
 	tests/unit/multipart_test tests/unit/responses_test \
 	tests/unit/sealed_answer_test tests/unit/sealed_request_test
@@ -14,6 +15,9 @@ PROXYPARSE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
 PROXYPARSE_TEST_LIBS = $(PROXYPARSE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS) \
 	$(JANSSON_LIBS)
 
+tests_unit_box_test_SOURCES = tests/unit/box_test.c
+tests_unit_box_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_box_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_usage_test_SOURCES = tests/unit/usage_test.c
 tests_unit_usage_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_usage_test_LDADD = $(PROXYPARSE_TEST_LIBS)

@@ -1,0 +1,146 @@
+// XSalsa20-Poly1305 in pieces.  Poly1305 is OpenSSL's, which is three times as
+// fast as libsodium's; a piece is enciphered and authenticated while it is in
+// the cache.  The key is trusted to be good for one nonce; it must be gone
+// when the box is.
+#include "proxyd/box.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include <sodium.h>
+
+enum {
+	PIECE_LEN = 256 * SALSA_BLOCK_LEN,
+	MAC_KEY_LEN = 32, // the first bytes of the key stream
+};
+
+// Static: made once, without a secret.
+static EVP_MAC *poly1305;
+
+int
+box_prepare(void)
+{
+	if (poly1305 != NULL)
+		return 0;
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return -ENOMEM;
+	poly1305 = EVP_MAC_fetch(NULL, "POLY1305", NULL);
+	return poly1305 == NULL ? -ENOMEM : 0;
+}
+
+int
+box_init(struct box *b, const uint8_t key[static REQUEST_KEY_LEN],
+    const uint8_t nonce[static BOX_NONCE_LEN])
+{
+	int r = box_prepare();
+
+	*b = (struct box){ .at = MAC_KEY_LEN };
+	if (r < 0 || (b->mac = EVP_MAC_CTX_new(poly1305)) == NULL)
+		return -ENOMEM;
+	(void)crypto_core_hsalsa20(b->key, nonce, key, NULL);
+	memcpy(
+	    b->nonce, nonce + BOX_NONCE_LEN - SALSA_NONCE_LEN, SALSA_NONCE_LEN);
+	salsa_xor(b->block, sizeof(b->block), b->nonce, 0, b->key);
+	r = EVP_MAC_init(b->mac, b->block, MAC_KEY_LEN, NULL) == 1 ? 0
+								   : -ENOMEM;
+	sodium_memzero(b->block, MAC_KEY_LEN);
+	if (r < 0)
+		box_done(b);
+	return r;
+}
+
+// Of one block; returns how many bytes.
+static size_t
+xor_part(struct box *b, uint8_t *bytes, size_t n)
+{
+	size_t at = b->at % SALSA_BLOCK_LEN, left = SALSA_BLOCK_LEN - at;
+
+	if (at == 0) {
+		memset(b->block, 0, sizeof(b->block));
+		salsa_xor(b->block, sizeof(b->block), b->nonce,
+		    b->at / SALSA_BLOCK_LEN, b->key);
+	}
+	n = n < left ? n : left;
+	for (size_t i = 0; i < n; i++)
+		bytes[i] ^= b->block[at + i];
+	return n;
+}
+
+static void
+xor_piece(struct box *b, uint8_t *bytes, size_t n)
+{
+	size_t now;
+
+	for (; n > 0; n -= now, bytes += now, b->at += now) {
+		if (b->at % SALSA_BLOCK_LEN != 0 || n < SALSA_BLOCK_LEN) {
+			now = xor_part(b, bytes, n);
+			continue;
+		}
+		now = n - n % SALSA_BLOCK_LEN;
+		salsa_xor(
+		    bytes, now, b->nonce, b->at / SALSA_BLOCK_LEN, b->key);
+	}
+}
+
+static void
+authenticate(struct box *b, const uint8_t *bytes, size_t n)
+{
+	b->is_broken |= EVP_MAC_update(b->mac, bytes, n) != 1;
+}
+
+void
+box_seal(struct box *b, uint8_t *bytes, size_t n)
+{
+	for (size_t now; n > 0; n -= now, bytes += now) {
+		now = n < PIECE_LEN ? n : PIECE_LEN;
+		xor_piece(b, bytes, now);
+		authenticate(b, bytes, now);
+	}
+}
+
+void
+box_open(struct box *b, uint8_t *bytes, size_t n)
+{
+	for (size_t now; n > 0; n -= now, bytes += now) {
+		now = n < PIECE_LEN ? n : PIECE_LEN;
+		authenticate(b, bytes, now);
+		xor_piece(b, bytes, now);
+	}
+}
+
+int
+box_tag(struct box *b, uint8_t ret[static BOX_TAG_LEN])
+{
+	size_t len;
+	// It wipes its state.
+	bool is_made =
+	    EVP_MAC_final(b->mac, ret, &len, BOX_TAG_LEN) == 1 && !b->is_broken;
+
+	EVP_MAC_CTX_free(b->mac);
+	sodium_memzero(b, sizeof(*b));
+	return is_made ? 0 : -EIO;
+}
+
+int
+box_check(struct box *b, const uint8_t tag[static BOX_TAG_LEN])
+{
+	uint8_t own[BOX_TAG_LEN];
+	int r = box_tag(b, own);
+
+	if (r == 0 && sodium_memcmp(own, tag, sizeof(own)) != 0)
+		r = -EBADMSG;
+	sodium_memzero(own, sizeof(own));
+	return r == 0 ? 0 : -EBADMSG;
+}
+
+void
+box_done(struct box *b)
+{
+	uint8_t tag[BOX_TAG_LEN];
+
+	if (b->mac != NULL)
+		(void)!box_tag(b, tag);
+	sodium_memzero(b, sizeof(*b));
+}
