@@ -98,3 +98,11 @@ load_shared_json(const char *name)
 	assert_non_null(json);
 	return json;
 }
+
+uint8_t
+byte_change(unsigned n)
+{
+	if (getenv("EVERY_VALUE") != NULL)
+		return (uint8_t)(n + 1);
+	return (uint8_t)(n < 8 ? 1u << n : n == 8 ? 0xff : 0);
+}

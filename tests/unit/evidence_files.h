@@ -25,4 +25,8 @@ EVP_PKEY *load_shared_public(const char *name);
 json_t *load_shared_json(const char *name);
 const char *shared_path(const char *name); // skips; static
 
+// Change number n of a byte, 0 after the last: each bit and all of them, or
+// with EVERY_VALUE in the environment (minutes) all 255.
+uint8_t byte_change(unsigned n);
+
 #endif

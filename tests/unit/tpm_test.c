@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <sodium.h>
 
+#include "attestd/ek_chain.h"
 #include "attestd/tpm_attest.h"
 #include "attestd/tpm_credential.h"
 #include "attestd/tpm_public.h"
@@ -65,24 +66,43 @@ verify(const struct quote *q)
 	return tpm_signature_verify(&s, &ak, q->message.bytes, q->message.len);
 }
 
-// Each byte changed in turn, and each shorter length: the shape or the
-// signature is wrong, nothing else.
+// What the changed quote is refused for: its shape or its signature.  A key
+// may differ in what no signature shows; it has another name then.
 static void
-check_every_change(struct quote *q, struct file *f)
+check_change(struct quote *q, struct file *f, size_t i, const uint8_t *name)
 {
-	size_t len = f->len;
+	uint8_t other[TPM_NAME_MAX];
+	struct tpm_public ak;
+	int r = verify(q);
+	size_t n;
+
+	if (r == 0 && f == &q->ak) {
+		assert_int_equal(
+		    tpm_public_parse(q->ak.bytes, q->ak.len, &ak), 0);
+		assert_int_equal(tpm_public_name(&ak, other, &n), 0);
+		if (memcmp(name, other, n) != 0)
+			return;
+	}
+	if (r != -EBADMSG && r != -EACCES)
+		fail_msg("%s, byte %zu: %d", f->name, i, r);
+}
+
+// Each byte changed in turn, and each shorter length.
+static void
+check_every_value(struct quote *q, struct file *f)
+{
+	uint8_t name[TPM_NAME_MAX];
+	struct tpm_public ak;
+	size_t len = f->len, name_len;
+	uint8_t mask;
 
 	assert_int_equal(verify(q), 0);
+	assert_int_equal(tpm_public_parse(q->ak.bytes, q->ak.len, &ak), 0);
+	assert_int_equal(tpm_public_name(&ak, name, &name_len), 0);
 	for (size_t i = 0; i < len; i++) {
-		// Each bit of it, and all of them.
-		for (unsigned bit = 0; bit <= 8; bit++) {
-			uint8_t mask = (uint8_t)(bit == 8 ? 0xff : 1u << bit);
-			int r;
-
+		for (unsigned n = 0; (mask = byte_change(n)) != 0; n++) {
 			f->bytes[i] ^= mask;
-			r = verify(q);
-			if (r != -EBADMSG && r != -EACCES)
-				fail_msg("%s, byte %zu: %d", f->name, i, r);
+			check_change(q, f, i, name);
 			f->bytes[i] ^= mask;
 		}
 		f->len = i;
@@ -90,6 +110,36 @@ check_every_change(struct quote *q, struct file *f)
 		f->len = len;
 	}
 	assert_int_equal(verify(q), 0);
+}
+
+static void
+check_every_change(struct quote *q)
+{
+	check_every_value(q, &q->ak);
+	check_every_value(q, &q->message);
+	check_every_value(q, &q->signature);
+}
+
+// Each byte of each PCR, too.
+static void
+check_pcrs(const struct quote *q, struct file *pcrs)
+{
+	struct tpm_attest a;
+	uint8_t mask;
+
+	assert_int_equal(
+	    tpm_attest_parse(q->message.bytes, q->message.len, &a), 0);
+	// The digest is of the signature's hash, not of the bank's.
+	assert_true(
+	    tpm_pcr_values_match(&a, TPM_SHA256, pcrs->bytes, pcrs->len));
+	for (size_t i = 0; i < pcrs->len; i++) {
+		for (unsigned n = 0; (mask = byte_change(n)) != 0; n++) {
+			pcrs->bytes[i] ^= mask;
+			assert_false(tpm_pcr_values_match(
+			    &a, TPM_SHA256, pcrs->bytes, pcrs->len));
+			pcrs->bytes[i] ^= mask;
+		}
+	}
 }
 
 static void
@@ -112,11 +162,9 @@ our_quotes_verify_and_no_changed_one(void **state)
 
 	(void)state;
 	our_quote(&q, "swtpm/quote.msg", "swtpm/quote.sig");
-	check_every_change(&q, &q.message);
-	check_every_change(&q, &q.signature);
+	check_every_change(&q);
 	our_quote(&q, "swtpm/time.msg", "swtpm/time.sig");
-	check_every_change(&q, &q.message);
-	check_every_change(&q, &q.signature);
+	check_every_change(&q);
 }
 
 static void
@@ -219,28 +267,19 @@ real_google_quotes_verify_and_no_changed_one(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(banks); i++) {
 		struct file pcrs;
-		struct tpm_attest a;
 		struct tpm_public ak;
 		struct quote q;
 		char name[64];
 
 		google_quote(&q, banks[i]);
-		check_every_change(&q, &q.message);
-		check_every_change(&q, &q.signature);
+		check_every_change(&q);
 		assert_int_equal(
 		    tpm_public_parse(q.ak.bytes, q.ak.len, &ak), 0);
 		assert_null(tpm_public_why_no_ak(&ak));
-		assert_int_equal(
-		    tpm_attest_parse(q.message.bytes, q.message.len, &a), 0);
 		(void)snprintf(
 		    name, sizeof(name), "tpm/gce_pcrs_%s.bin", banks[i]);
 		load_shared(name, &pcrs);
-		// The digest is of the signature's hash, not of the bank's.
-		assert_true(
-		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
-		pcrs.bytes[0] ^= 1;
-		assert_false(
-		    tpm_pcr_values_match(&a, TPM_SHA256, pcrs.bytes, pcrs.len));
+		check_pcrs(&q, &pcrs);
 	}
 }
 
@@ -320,7 +359,6 @@ real_google_attestations_verify(void **state)
 		m = (struct tpm_bytes){ all.bytes, all.len };
 		while (m.len > 0) {
 			unsigned number = next_field(&m, &field);
-			struct tpm_attest a;
 
 			if (number == 1)
 				put(&q.ak, field);
@@ -335,13 +373,8 @@ real_google_attestations_verify(void **state)
 							: &q.signature,
 					    part);
 			}
-			check_every_change(&q, &q.message);
-			check_every_change(&q, &q.signature);
-			assert_int_equal(tpm_attest_parse(q.message.bytes,
-					     q.message.len, &a),
-			    0);
-			assert_true(tpm_pcr_values_match(
-			    &a, TPM_SHA256, pcrs.bytes, pcrs.len));
+			check_every_change(&q);
+			check_pcrs(&q, &pcrs);
 			n_quotes++;
 		}
 	}
@@ -397,8 +430,7 @@ the_real_keylime_quote_verifies_and_no_changed_one(void **state)
 	public_of_pem("tpm/keylime_akpub.pem", TPM_SHA256, &q.ak);
 	load_shared("tpm/keylime_quote.out", &q.message);
 	load_shared("tpm/keylime_quotesig.out", &q.signature);
-	check_every_change(&q, &q.message);
-	check_every_change(&q, &q.signature);
+	check_every_change(&q);
 }
 
 static void
@@ -416,8 +448,7 @@ the_real_azure_quote_verifies_and_no_changed_one(void **state)
 	q.message.len = 0x18a - 0x110;
 	memcpy(q.message.bytes, all.bytes + 0x110, q.message.len);
 	q.message.name = q.signature.name = "azure";
-	check_every_change(&q, &q.message);
-	check_every_change(&q, &q.signature);
+	check_every_change(&q);
 }
 
 static void
@@ -452,12 +483,11 @@ real_windows_evidence_verifies_and_no_changed_one(void **state)
 	// attestation key for us.
 	assert_int_equal(tpm_public_parse(q.ak.bytes, q.ak.len, &ak), 0);
 	assert_non_null(tpm_public_why_no_ak(&ak));
-	check_every_change(&q, &q.message);
+	check_every_value(&q, &q.message);
 	part = json_object_get(root, "Quote");
 	from_json(part, "Quote", &q.message);
 	from_json(part, "Signature", &q.signature);
-	check_every_change(&q, &q.message);
-	check_every_change(&q, &q.signature);
+	check_every_change(&q);
 	json_decref(root);
 }
 
@@ -485,13 +515,30 @@ an_endorsement_key_is_known_by_its_template(void **state)
 static void
 a_real_endorsement_key_is_known_by_its_template(void **state)
 {
+	struct ek_result known;
 	struct tpm_public ek;
 	struct file f;
+	uint8_t mask;
 
 	(void)state;
 	load_shared("tpm/keylime_ek.pub", &f); // TPM2B_PUBLIC
 	assert_int_equal(tpm_public_parse(f.bytes + 2, f.len - 2, &ek), 0);
 	assert_null(tpm_public_why_no_ek(&ek));
+	known = (struct ek_result){ .key = load_shared_public(
+					"tpm/keylime_ekpub.pem") };
+	assert_true(ek_key_is(&known, &ek));
+	// Another kind of key, another key, or none.
+	for (size_t i = 2; i < f.len; i++)
+		for (unsigned n = 0; (mask = byte_change(n)) != 0; n++) {
+			f.bytes[i] ^= mask;
+			assert_true(
+			    tpm_public_parse(f.bytes + 2, f.len - 2, &ek) < 0 ||
+			    tpm_public_why_no_ek(&ek) != NULL ||
+			    ek.attributes == 0x000300f2 ||
+			    !ek_key_is(&known, &ek));
+			f.bytes[i] ^= mask;
+		}
+	EVP_PKEY_free(known.key);
 }
 
 // ---- a TPM in software: what ActivateCredential does
