@@ -9,7 +9,10 @@ import {
 import path from 'node:path'
 import { buildDir, sleep, waitFor } from './lib.mjs'
 
-const BASE = process.env.MACHINE_ROOT ?? '/var/tmp/meshllm-bookworm'
+// The same Debian as here: what was built here wants its C library.
+const CODENAME = /^VERSION_CODENAME=(\w+)$/m
+  .exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'bookworm'
+const BASE = process.env.MACHINE_ROOT ?? `/var/tmp/meshllm-${CODENAME}`
 const PACKAGES = 'systemd,systemd-sysv,dbus,procps,passwd'
 
 function must (file, args, options = {}) {
@@ -37,7 +40,7 @@ function makeBase () {
   const fresh = mkdtempSync(`${BASE}.`)
   try {
     must('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`,
-      'bookworm', fresh], { timeout: 600000 })
+      CODENAME, fresh], { timeout: 600000 })
     renameSync(fresh, BASE)
   } catch (e) {
     // debootstrap may leave something mounted.
