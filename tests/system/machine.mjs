@@ -123,8 +123,8 @@ export class Machine {
 
   // { status, stdout, stderr } of a command inside.
   run (...command) {
-    return spawnSync('nsenter', ['-t', this.leader, '-m', '-u', '-i', '-p',
-      '-C', ...command], { encoding: 'utf8', timeout: 60000,
+    return spawnSync('nsenter', ['-t', this.leader, '-r', '-m', '-u', '-i',
+      '-p', '-C', ...command], { encoding: 'utf8', timeout: 60000,
       maxBuffer: 64 << 20 })
   }
 
