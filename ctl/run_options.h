@@ -26,7 +26,7 @@ struct run_options {
 	uint64_t keep_alive_seconds, answer_seconds;
 	uint64_t backend_requests, host_requests, peer_requests,
 	    client_requests;
-	uint64_t queue_requests, queue_seconds;
+	uint64_t queue_requests, queue_seconds, host_silence_seconds;
 };
 
 enum { ARGUMENTS_MAX = 4 * OPTION_LIST_MAX };

@@ -62,6 +62,9 @@ MUST_CHECK int answer_head(
 MUST_CHECK int answer_body(struct answer *, const uint8_t *, size_t n);
 // Send what was collected in this turn.
 MUST_CHECK int answer_flush(struct answer *);
+// Into a sealed tunnel, a chunk without bytes: for its opener alone, and no
+// part of the answer.  Only between two turns.
+MUST_CHECK int answer_show_life(struct answer *);
 // Keep what was collected in this turn back, until answer_end().
 MUST_CHECK int answer_hold(struct answer *);
 // Forget what was collected in this turn: it must not leave.

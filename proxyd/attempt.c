@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "proxyd/queue.h"
+#include "proxyd/silence.h"
 #include "proxyd/translation.h"
 
 static void
@@ -202,7 +203,10 @@ attempt_head(
 	    a->is_translated ? ENDPOINT_CHAT : req->endpoint;
 	const char *key =
 	    a->to.source == SOURCE_LOCAL ? a->to.backend->key : NULL;
+	char alive[SILENCE_FIELD_MAX];
 	int n;
+
+	silence_ask(a, alive);
 
 	n = snprintf((char *)a->head, sizeof(a->head),
 	    "POST %s%s HTTP/1.1\r\n"
@@ -211,12 +215,12 @@ attempt_head(
 	    "Content-Length: %zu\r\n"
 	    "Accept: */*\r\n"
 	    "X-Request-Id: %s\r\n"
-	    "%s%s%s%s\r\n",
+	    "%s%s%s%s%s\r\n",
 	    prefix, endpoint_path(endpoint), host,
 	    req->form_type[0] != '\0' ? req->form_type : "application/json",
 	    attempt_body(a).len, req->id,
 	    key == NULL ? "" : "Authorization: Bearer ", key == NULL ? "" : key,
-	    key == NULL ? "" : "\r\n",
+	    key == NULL ? "" : "\r\n", alive,
 	    keep_alive ? "" : "Connection: close\r\n");
 	if (n < 0 || (size_t)n >= sizeof(a->head))
 		return -EMSGSIZE;
@@ -229,6 +233,7 @@ on_head(void *arg, const struct http_response *response)
 {
 	struct attempt *a = arg;
 
+	silence_take_head(a, response);
 	return request_answer_head(a->req, response);
 }
 
@@ -237,6 +242,7 @@ on_body(void *arg, const uint8_t *bytes, size_t n)
 {
 	struct attempt *a = arg;
 
+	a->has_news = true;
 	return request_answer_body(a->req, bytes, n);
 }
 

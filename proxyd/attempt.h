@@ -46,6 +46,9 @@ struct attempt {
 	bool has_unsealed;		   // the body is plaintext again
 	struct sealed_request out;
 	struct sealed_answer in;
+	bool is_heard; // something came in since silence.c looked
+	bool has_news; // of it, a part of the answer
+	uint64_t silent_since_ms, no_news_since_ms;
 };
 
 // Begin.  On failure nothing is left behind and *ret_failure says why.
@@ -69,6 +72,10 @@ MUST_CHECK int attempt_local_start(struct attempt *, struct failure *);
 void attempt_local_stop(struct attempt *);
 MUST_CHECK int attempt_tunnel_start(struct attempt *, struct failure *);
 void attempt_tunnel_stop(struct attempt *);
+// attempt_tunnel_answer.c: what comes out of it.
+void attempt_tunnel_readable(struct stream *, void *arg);
+void attempt_tunnel_failed(struct stream *, void *arg, int error);
+void attempt_tunnel_forget_call(struct attempt *);
 // Compose the head of the request in attempt.head.
 MUST_CHECK int attempt_head(
     struct attempt *, const char *prefix, const char *host, bool keep_alive);

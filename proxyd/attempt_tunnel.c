@@ -14,12 +14,10 @@
 #include "proxyd/attempt.h"
 #include "proxyd/verdict.h"
 
-static void on_readable(struct stream *, void *arg);
 static void on_writable(struct stream *, void *arg);
-static void on_failed(struct stream *, void *arg, int error);
 
-static const struct stream_ops tunnel_ops = { on_readable, on_writable,
-	on_failed };
+static const struct stream_ops tunnel_ops = { attempt_tunnel_readable,
+	on_writable, attempt_tunnel_failed };
 
 // ---- the request, out
 
@@ -426,145 +424,6 @@ attempt_tunnel_start(struct attempt *a, struct failure *ret_failure)
 	return r;
 }
 
-// ---- the answer, in
-
-// gossipd answers only when it failed.
-static void
-forget_call(struct attempt *a)
-{
-	if (a->tunnel_id != 0 && a->d->gossipd != NULL)
-		ipc_cancel(a->d->gossipd, a->tunnel_id);
-	a->tunnel_id = 0;
-}
-
-static void
-fail_answer(struct attempt *a, int error)
-{
-	switch (error) {
-	case -EAGAIN:
-		attempt_fail(
-		    a, 503, "host_unavailable", "the host is not ready");
-		break;
-	case -EBUSY:
-		attempt_fail(
-		    a, 429, "too_many_requests", "the host has too much to do");
-		break;
-	case -EOPNOTSUPP:
-		attempt_fail(
-		    a, 501, "not_implemented", "the host has no /v1/responses");
-		break;
-	case -EPROTO:
-		attempt_fail(a, 502, "bad_sealed_answer",
-		    "the host's answer is not sealed as agreed");
-		break;
-	case -EKEYREJECTED:
-		attempt_fail(a, 502, "bad_sealed_answer",
-		    "the answer names another key than the host's");
-		break;
-	case -ETIMEDOUT:
-		attempt_fail(
-		    a, 504, "host_timeout", "the host did not answer in time");
-		break;
-	case -EPIPE:
-		attempt_fail(a, a->up.has_head ? 502 : 503,
-		    a->up.has_head ? "host_failed" : "host_unavailable",
-		    a->up.has_head ? "the host's answer was cut off"
-				   : "the host closed the tunnel");
-		break;
-	case -EBADMSG:
-		attempt_fail(a, 502, "bad_sealed_answer",
-		    "the host's answer is damaged");
-		break;
-	default:
-		attempt_fail(
-		    a, 502, "host_failed", "the tunnel to the host failed");
-	}
-}
-
-static bool
-is_proven_complete(const struct attempt *a)
-{
-	return upstream_is_complete(&a->up) && (!a->is_sealed || a->in.done);
-}
-
-// Open all that is there and read it as HTTP.
-static int
-feed_sealed(struct attempt *a, const uint8_t *bytes, size_t n)
-{
-	uint8_t *at;
-	size_t len, used;
-	int r;
-
-	if ((r = sealed_answer_reserve(&a->in, n, &at)) < 0)
-		return r;
-	memcpy(at, bytes, n);
-	sealed_answer_commit(&a->in, n);
-	while ((r = sealed_answer_next(&a->in, &at, &len)) == 0) {
-		r = attempt_feed(a, at, len, &used);
-		sodium_memzero(at, len);
-		if (r < 0)
-			return r;
-		if (used < len) // bytes behind the end of the answer
-			return -EBADMSG;
-	}
-	return r == -EAGAIN ? 0 : r;
-}
-
-static void
-end_of_tunnel(struct attempt *a, int error)
-{
-	int r = error;
-
-	if (r == 0 && a->to.source == SOURCE_SEALED)
-		r = a->is_sealed ? sealed_answer_end(&a->in) : -EPIPE;
-	if (r == 0)
-		r = upstream_end(&a->up);
-	if (r == 0)
-		request_answer_end(a->req);
-	else
-		fail_answer(a, r == -ECONNRESET ? -EPIPE : r);
-}
-
-static void
-on_readable(struct stream *s, void *arg)
-{
-	struct attempt *a = arg;
-	uint8_t *scratch = a->d->scratch;
-	ssize_t n = stream_recv(s, scratch, SCRATCH_BYTES);
-	size_t used;
-	int r;
-
-	if (n == -EAGAIN)
-		return;
-	if (n <= 0) {
-		end_of_tunnel(a, (int)n);
-		return;
-	}
-	forget_call(a);
-	if (a->is_sealed)
-		r = feed_sealed(a, scratch, (size_t)n);
-	else if (a->to.source == SOURCE_PLAIN)
-		r = attempt_feed(a, scratch, (size_t)n, &used);
-	else
-		r = -EPROTO; // an answer before there was a question
-	sodium_memzero(scratch, (size_t)n);
-	if (r == 0 && a->is_sealed && a->in.done)
-		r = upstream_end(&a->up);
-	if (r < 0)
-		fail_answer(a, r);
-	else if (is_proven_complete(a))
-		request_answer_end(a->req);
-	else
-		attempt_flush(a, upstream_is_complete(&a->up));
-}
-
-static void
-on_failed(struct stream *s, void *arg, int error)
-{
-	(void)s;
-	fail_answer(arg, error);
-}
-
 void
 attempt_tunnel_stop(struct attempt *a)
 {
@@ -575,7 +434,7 @@ attempt_tunnel_stop(struct attempt *a)
 		ipc_cancel(d->verifier, a->verdict_id);
 	if (a->seal_id != 0 && d->cryptod != NULL)
 		ipc_cancel(d->cryptod, a->seal_id);
-	forget_call(a);
+	attempt_tunnel_forget_call(a);
 	stream_close(&a->tunnel);
 	if (a->is_sealed) {
 		// For another host; useless once the body was given back.

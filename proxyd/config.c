@@ -14,6 +14,7 @@
 #include "proxyd/party.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/queue.h"
+#include "proxyd/silence.h"
 
 #define DEFAULT_API "127.0.0.1:9337"
 #define DEFAULT_MANAGEMENT "127.0.0.1:3131"
@@ -79,6 +80,11 @@ static const struct option options[] = {
 	{ "answer-seconds", "proxyd", "N",
 	    "silence of a source before it is given up; 600",
 	    OPTION_UINT, FIELD(answer_seconds), 1, ANSWER_S_MAX },
+	{ "host-silence-seconds", "proxyd", "N",
+	    "silence of a host that shows signs of life before it is given "
+	    "up; 30",
+	    OPTION_UINT, FIELD(limits.host_silence_seconds), SILENCE_S_MIN,
+	    ANSWER_S_MAX },
 	{ "backend-requests", "proxyd", "N",
 	    "requests that one backend has at a time; 4096",
 	    OPTION_UINT, FIELD(limits.backend_requests), 1, INBOUND_MAX },
@@ -240,6 +246,7 @@ fill_in_numbers(struct proxyd_config *config)
 	} all[] = {
 		{ &config->limits.keep_alive_seconds, KEEP_ALIVE_S },
 		{ &config->answer_seconds, ANSWER_S },
+		{ &config->limits.host_silence_seconds, SILENCE_S },
 		{ &config->limits.backend_requests, INBOUND_MAX },
 		{ &config->limits.host_requests, HOST_REQUESTS_MAX },
 		{ &config->limits.peer_requests, HOST_REQUESTS_MAX },

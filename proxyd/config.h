@@ -15,7 +15,7 @@ enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
 
 // What may change while requests are under way.
 struct proxyd_limits {
-	uint64_t keep_alive_seconds;
+	uint64_t keep_alive_seconds, host_silence_seconds;
 	uint64_t backend_requests, host_requests, peer_requests,
 	    client_requests;
 	uint64_t queue_requests, queue_seconds;

@@ -5,6 +5,7 @@
 #include "proxyd/inbound_state.h"
 #include "proxyd/metrics.h"
 #include "proxyd/models.h"
+#include "proxyd/silence.h"
 
 int
 inbound_begin(struct inbound *in, enum endpoint endpoint)
@@ -76,6 +77,7 @@ inbound_take_head(struct inbound *in, const uint8_t *head, size_t len)
 	request_set_id(
 	    in->req, http_fields_find(&request.fields, "X-Request-Id"));
 	in->req->is_http10 = request.minor == 0;
+	in->req->alive_s = silence_wanted(&request.fields);
 	if (!endpoint_has_body(route.endpoint)) {
 		models_answer_list(in->req);
 		return -EALREADY;

@@ -6,11 +6,27 @@
 #include "proxyd/proxyd.h"
 #include "proxyd/queue.h"
 #include "proxyd/request.h"
+#include "proxyd/silence.h"
 
 static uint64_t
 interval_ms(const struct proxyd *d)
 {
 	return d->limits.keep_alive_seconds * 1000;
+}
+
+// Of a host towards the opener, whatever is asked for and at any point of it.
+static void
+show_life(struct request *req, uint64_t now)
+{
+	uint64_t bytes = req->answer.body_bytes;
+
+	if (bytes != req->alive_bytes || req->alive_since_ms == 0) {
+		req->alive_bytes = bytes;
+		req->alive_since_ms = now;
+	} else if (now - req->alive_since_ms >= req->alive_s * UINT64_C(1000)) {
+		req->alive_since_ms = now;
+		request_show_life(req);
+	}
 }
 
 static void
@@ -19,6 +35,12 @@ look_at(struct request *req, uint64_t now)
 	uint64_t interval = interval_ms(req->d);
 	uint64_t bytes = req->answer.body_bytes;
 
+	if (req->attempt != NULL)
+		silence_look(req->attempt, now);
+	if (!req->is_ended && req->alive_s != 0)
+		show_life(req, now);
+	if (req->is_ended)
+		return;
 	if (bytes != req->seen_bytes || req->quiet_since_ms == 0) {
 		req->seen_bytes = bytes;
 		req->quiet_since_ms = now;
@@ -62,7 +84,8 @@ keep_alive_init(struct proxyd *d)
 void
 keep_alive_wake(struct proxyd *d)
 {
-	uint64_t ms = interval_ms(d) / KEEP_ALIVE_LOOKS;
+	uint64_t usual = interval_ms(d) / KEEP_ALIVE_LOOKS;
+	uint64_t ms = usual < SILENCE_LOOK_MS ? usual : SILENCE_LOOK_MS;
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000),
 		.tv_usec = (suseconds_t)(ms % 1000 * 1000) };
 

@@ -39,7 +39,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/access.c proxyd/access.h \
 	proxyd/answer.c proxyd/answer.h \
 	proxyd/attempt.c proxyd/attempt.h \
-	proxyd/attempt_local.c proxyd/attempt_tunnel.c \
+	proxyd/attempt_local.c proxyd/attempt_tunnel.c proxyd/attempt_tunnel_answer.c \
 	proxyd/backend.c proxyd/backend.h \
 	proxyd/backend_probe.c \
 	proxyd/body_scan.h \
@@ -76,6 +76,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/request_log.c proxyd/request_reply.c \
 	proxyd/route.c proxyd/route.h \
 	proxyd/rules.c proxyd/sandbox.c proxyd/sandbox.h \
+	proxyd/silence.c proxyd/silence.h \
 	proxyd/sse_tail.h \
 	proxyd/evidence_copy.c proxyd/evidence_copy.h \
 	proxyd/status.c proxyd/status.h \

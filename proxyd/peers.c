@@ -293,6 +293,9 @@ commit(struct peers *peers, struct peer **ret)
 		peer->verdict_asked = old->verdict_asked;
 		peer->session = old->session;
 		peer->in_flight = old->in_flight;
+		// Another release may not show what this one did.
+		peer->shows_life =
+		    old->shows_life && strcmp(old->version, peer->version) == 0;
 		peer->breaker = old->breaker;
 		if (peer->connected && !old->connected)
 			breaker_hope(&peer->breaker);

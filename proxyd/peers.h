@@ -90,6 +90,7 @@ struct peer {
 	bool verdict_asked; // the answer is on its way
 	struct peer_session session;
 	unsigned in_flight; // our requests there now
+	bool shows_life;    // while it works on a request; see silence.h
 	struct breaker breaker;
 };
 

@@ -9,6 +9,7 @@
 #include "common/level_limits.h"
 #include "proxyd/attempt.h"
 #include "proxyd/request.h"
+#include "proxyd/silence.h"
 #include "proxyd/translation.h"
 
 enum {
@@ -119,6 +120,8 @@ put_own(struct fields *f, const struct request *req)
 	const struct candidate *to;
 	char *id = f->text + f->used;
 
+	if (req->is_inbound && req->alive_s != 0)
+		put(f, SILENCE_FIELD, "1");
 	if (req->is_inbound)
 		return;
 	put(f, "X-Request-Id", req->id);

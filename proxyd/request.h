@@ -101,6 +101,8 @@ struct request {
 	TAILQ_ENTRY(request) entry;
 	bool is_listed;			     // proxyd.requests
 	uint64_t seen_bytes, quiet_since_ms; // keep_alive.c
+	unsigned alive_s; // as its opener wants to see signs of life; 0: not
+	uint64_t alive_bytes, alive_since_ms;
 	TAILQ_ENTRY(request) queue_entry;
 	bool is_queued;
 	unsigned turn; // of its party's in the queue, how many come first
@@ -198,6 +200,8 @@ void request_route(struct request *);
 void request_next(struct request *);
 // A comment, where one may go; false: none may.  The request may be over.
 bool request_keep_alive(struct request *);
+// Show the opener of a sealed request that it is being worked on.
+void request_show_life(struct request *);
 static inline bool
 request_is_blocked(const struct request *req)
 {

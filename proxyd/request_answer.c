@@ -162,6 +162,14 @@ request_front_writable(struct request *req)
 		attempt_resume(req->attempt);
 }
 
+void
+request_show_life(struct request *req)
+{
+	if (!req->is_front_broken && !request_is_blocked(req) &&
+	    answer_show_life(&req->answer) < 0)
+		front_is_broken(req);
+}
+
 bool
 request_keep_alive(struct request *req)
 {

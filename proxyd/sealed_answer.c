@@ -172,7 +172,7 @@ sealed_writer_seal(struct sealed_writer *w, uint8_t *block, size_t n)
 	size_t length = SEALED_NONCE_LEN + SEALED_MAC_LEN + n;
 	uint8_t *text = block + SEALED_CHUNK_ROOM;
 
-	assert(n > 0 && n <= SEALED_CHUNK_PLAIN_MAX);
+	assert(n <= SEALED_CHUNK_PLAIN_MAX);
 	for (int i = 0; i < 4; i++)
 		block[i] = (uint8_t)(length >> 8 * i);
 	memcpy(block + 4, w->nonce, SEALED_NONCE_LEN);

@@ -1,6 +1,7 @@
 // Which of several hosts answers, and what happens when one does not.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import { startHosts } from './hosts.mjs'
 import { ask, assertRefused, chat, chatBody } from './http.mjs'
 import { sleep, startNode, suiteScope, waitFor } from './lib.mjs'
 import { SSE, chunk, event, listWith, startRaw, whole } from './raw.mjs'
@@ -9,26 +10,6 @@ const CHUNKED = `${SSE}Transfer-Encoding: chunked\r\n\r\n`
 const END = '0\r\n\r\n'
 const DONE = 'data: [DONE]\n\n'
 const shortId = node => node.ready.id.slice(0, 10)
-
-// n hosts with a backend each, and a client that knows all of them.
-async function startHosts (scope, n, { backends = [], host = {},
-  client = {} } = {}) {
-  const all = []
-  for (let i = 0; i < n; i++) {
-    const backend = await startRaw(scope, backends[i])
-    const node = await startNode(scope, { backend: backend.url, ...host,
-      join: all[0] && await all[0].node.token() })
-    all.push({ backend, node })
-  }
-  const node = await startNode(scope, { ...client,
-    join: await all[0].node.token() })
-  await node.waitModel('echo')
-  for (const { node: other } of all) {
-    await node.waitPeer(other.ready.id, p => p.connected &&
-      p.encryption === 'sealed' && p.models.includes('echo'))
-  }
-  return { hosts: all, client: node }
-}
 
 const hostOf = answer => answer.headers['x-meshllm-host']
 const say = (client, messages, more) => ask(`${client.baseUrl}/chat/completions`,

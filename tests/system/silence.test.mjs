@@ -1,0 +1,153 @@
+// A host that hangs, and one whose model only takes its time.
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import { meet, startForeign } from './foreign.mjs'
+import { startHosts } from './hosts.mjs'
+import { ask, assertBroken, assertRefused, chatBody, said,
+  waitIdle } from './http.mjs'
+import { sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import { SSE, chunk, event, whole } from './raw.mjs'
+
+const CHUNKED = `${SSE}Transfer-Encoding: chunked\r\n\r\n`
+const DONE = 'data: [DONE]\n\n'
+const SILENCE_MS = 3000
+const LONGER_MS = 2.5 * SILENCE_MS
+const client = { args: [`--host-silence-seconds=${SILENCE_MS / 1000}`] }
+
+const hostOf = answer => answer.headers['x-meshllm-host']
+const say = (node, key, { model = 'echo', ...more } = {}) =>
+  ask(`${node.baseUrl}/chat/completions`, { ms: 60000,
+    body: { ...chatBody('a b', { model }), prompt_cache_key: key, ...more } })
+
+// Both have answered once; a session is at home at one of them.
+async function settle (all) {
+  for (const { backend } of all.hosts) backend.posts = 0
+  for (let k = 0; all.hosts.some(h => h.backend.posts === 0); k++) {
+    assert.equal((await say(all.client, `first ${k}`)).status, 200)
+  }
+  const home = hostOf(await say(all.client, 'home'))
+  const isHome = h => h.node.ready.id.startsWith(home)
+  for (const { backend } of all.hosts) backend.posts = 0
+  return { home: all.hosts.find(isHome), other: all.hosts.find(h => !isHome(h)) }
+}
+
+describe('a host whose backend takes its time', () => {
+  const scope = suiteScope()
+  let all, home, other
+  before(async () => {
+    all = await startHosts(scope, 2, { client })
+    ;({ home, other } = await settle(all))
+  }, { timeout: 60000 })
+
+  const answers = {
+    'before its answer': async socket => {
+      await sleep(LONGER_MS)
+      socket.write(whole('{}'))
+    },
+    'in the middle of a body': async socket => {
+      const text = whole('{"a":1}')
+      socket.write(text.slice(0, -3))
+      await sleep(LONGER_MS)
+      socket.write(text.slice(-3))
+    },
+    'in the middle of an event': async socket => {
+      const text = event('word')
+      socket.write(CHUNKED + chunk(text.slice(0, 20)))
+      await sleep(LONGER_MS)
+      socket.write(chunk(text.slice(20) + DONE) + '0\r\n\r\n')
+    },
+  }
+  for (const [name, answer] of Object.entries(answers)) {
+    test(`is waited for, ${name}`, async () => {
+      const stream = name.includes('event')
+      home.backend.answer = answer
+      home.backend.posts = other.backend.posts = 0
+      const got = await say(all.client, 'home', { stream })
+      assert.equal(got.status, 200, got.body)
+      assert.equal(got.complete, true)
+      assert.equal(hostOf(got), home.node.ready.id.slice(0, 10))
+      assert.equal(got.headers['x-meshllm-alive'], undefined)
+      if (stream) assert.equal(said(got).text, 'word')
+      else assert.ok(['{}', '{"a":1}'].includes(got.body))
+      assert.deepEqual([home.backend.posts, other.backend.posts], [1, 0])
+    })
+  }
+})
+
+describe('a host that hangs', () => {
+  for (const daemon of ['proxyd', 'cryptod', 'gossipd']) {
+    test(`another one answers when its ${daemon} is stopped`, async t => {
+      const all = await startHosts(t, 2, { client })
+      const { home, other } = await settle(all)
+      const pid = await home.node.processId(daemon)
+      process.kill(pid, 'SIGSTOP')
+      try {
+        for (const stream of [false, true]) {
+          const before = other.backend.posts
+          other.backend.answer = socket => socket.write(stream
+            ? CHUNKED + chunk(event('word') + DONE) + '0\r\n\r\n'
+            : whole('{}'))
+          const got = await say(all.client, 'home', { stream })
+          assert.equal(got.status, 200, got.body)
+          assert.equal(got.complete, true)
+          assert.equal(hostOf(got), other.node.ready.id.slice(0, 10))
+          assert.equal(other.backend.posts, before + 1)
+        }
+      } finally {
+        process.kill(pid, 'SIGCONT')
+      }
+      // What it finds when it goes on is not wanted any more.
+      await waitIdle(home.node, 20000)
+    })
+
+    test(`an answer that has begun is cut when its ${daemon} is stopped`,
+      { skip: daemon === 'cryptod' && 'it is not needed any more' },
+      async t => {
+        const all = await startHosts(t, 2, { client })
+        const { home, other } = await settle(all)
+        const pid = await home.node.processId(daemon)
+        home.backend.answer = socket =>
+          socket.write(CHUNKED + chunk(event('word')))
+        const asked = ask(`${all.client.baseUrl}/chat/completions`, {
+          ms: 60000, body: { ...chatBody('x'), prompt_cache_key: 'home',
+            stream: true }, onEvent: (_, answer) => {
+            if (answer.events.length === 1) process.kill(pid, 'SIGSTOP')
+          } })
+        try {
+          const error = assertBroken(await asked)
+          assert.ok(['host_timeout', 'host_failed'].includes(error.code),
+            error.code)
+        } finally {
+          process.kill(pid, 'SIGCONT')
+        }
+        assert.deepEqual([home.backend.posts, other.backend.posts], [1, 0])
+      })
+  }
+
+  test('without another one the client is told', async t => {
+    const all = await startHosts(t, 1, { client })
+    assert.equal((await say(all.client, 'x')).status, 200)
+    const pid = await all.hosts[0].node.processId('proxyd')
+    process.kill(pid, 'SIGSTOP')
+    try {
+      assertRefused(await say(all.client, 'x'), 504, 'host_timeout')
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await waitFor('its return', async () =>
+      (await say(all.client, 'x')).status === 200, { ms: 30000 })
+  })
+})
+
+test('a host that has promised nothing has all the time it needs', async t => {
+  const foreign = await startForeign(t, { dialect: 'meshllm',
+    serve: ['theirs'], tokenMs: LONGER_MS })
+  const node = await startNode(t, client)
+  await meet(foreign, node)
+  await node.waitModel('theirs')
+  for (let i = 0; i < 2; i++) {
+    const got = await say(node, 'x', { model: 'theirs', stream: i === 1 })
+    assert.equal(got.status, 200, got.body)
+    assert.equal(got.complete, true)
+  }
+})
