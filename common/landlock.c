@@ -152,8 +152,10 @@ landlock_enter(const struct landlock_policy *policy, int *ret_abi)
 	AUTO_FD ruleset = -1;
 	int r;
 
+	// The kernel has no EPERM here: a container's filter says so, for a
+	// call that it does not know.
 	if (abi == -1)
-		return -errno;
+		return errno == EPERM ? -ENOSYS : -errno;
 	all = all_of((int)abi);
 	ruleset =
 	    (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
@@ -186,7 +188,8 @@ landlock_enter_or_die(const struct landlock_policy *policy)
 
 	if (r == -ENOSYS || r == -EOPNOTSUPP) {
 		LOG(LOG_WARNING, "landlock-off",
-		    F("reason", "this kernel has none"));
+		    F("reason",
+			"this kernel has none, or a container hides it"));
 		return false;
 	}
 	if (r < 0)

@@ -25,7 +25,8 @@ struct landlock_policy {
 
 // From here on only what the policy names.  Cannot be undone.  *ret_abi: the
 // kernel's version of Landlock; TCP is covered from 4 on, abstract sockets
-// and signals from 6 on.  -ENOSYS, -EOPNOTSUPP: this kernel has none.
+// and signals from 6 on.  -ENOSYS, -EOPNOTSUPP: this kernel has none, or a
+// container hides it.
 // Needs process_confine() first (no_new_privs).
 MUST_CHECK int landlock_enter(const struct landlock_policy *, int *ret_abi);
 // For main: enter, or end the process.  A kernel that has no Landlock, or no

@@ -138,5 +138,10 @@ state_dir_make(const struct state_dir *dir, char *error, size_t error_len)
 	if (st.st_uid == dir->uid)
 		return 0;
 	r = give_folder(dir, fd, true);
+	if (r == -EPERM)
+		return complain(&c, dir->name,
+		    "cannot be given to its daemon's user: CAP_CHOWN is "
+		    "missing",
+		    r);
 	return r < 0 ? complain(&c, dir->name, strerrordesc_np(-r), r) : 0;
 }

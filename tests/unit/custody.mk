@@ -4,8 +4,8 @@ if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/landlock_test
 TESTS += tests/unit/landlock_test
 tests_unit_landlock_test_SOURCES = tests/unit/landlock_test.c
-tests_unit_landlock_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_landlock_test_LDADD = common/libcommon.a $(CAP_LIBS) \
+tests_unit_landlock_test_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SECCOMP_CFLAGS)
+tests_unit_landlock_test_LDADD = common/libcommon.a $(CAP_LIBS) $(SECCOMP_LIBS) \
 	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/sandbox/start_test

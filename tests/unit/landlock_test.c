@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "common/process.h"
+#include "common/sandbox.h"
 
 static char dir[] = "/tmp/landlock_test.XXXXXX";
 static char file[64], other[64];
@@ -217,6 +218,32 @@ need(int abi)
 		    landlock_kernel_abi());
 		skip();
 	}
+}
+
+// Old profiles of container managers answer so for calls they do not know.
+static int
+enters_where_a_filter_says_eperm(void)
+{
+	const struct landlock_policy none = { 0 };
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int abi;
+
+	if (filter == NULL ||
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+		SCMP_SYS(landlock_create_ruleset), 0) < 0 ||
+	    process_confine() < 0 || seccomp_load(filter) < 0)
+		return 255;
+	if (landlock_enter_or_die(&none))
+		return 254;
+	return -landlock_enter(&none, &abi);
+}
+
+static void
+a_container_that_hides_it_is_a_kernel_without(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    try_it(enters_where_a_filter_says_eperm, NULL), ENOSYS);
 }
 
 static void
@@ -424,6 +451,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_container_that_hides_it_is_a_kernel_without),
 		cmocka_unit_test(nothing_of_the_file_system_is_left),
 		cmocka_unit_test(
 		    a_folder_that_is_named_can_be_read_and_not_written),
