@@ -302,13 +302,15 @@ every_vendors_certificate_leads_to_a_root(void **state)
 	struct dirent *e;
 	DIR *list;
 	size_t n = 0, n_roots = 0, n_old = 0;
-	X509_STORE *anchors = X509_STORE_new();
-	STACK_OF(X509) *all = sk_X509_new_null();
+	X509_STORE *anchors;
+	STACK_OF(X509) * all;
 
 	(void)state;
 	(void)snprintf(dir, sizeof(dir), "%s", shared_path("tpm/vendor_roots"));
 	list = opendir(dir);
 	assert_non_null(list);
+	anchors = X509_STORE_new();
+	all = sk_X509_new_null();
 	while ((e = readdir(list)) != NULL) {
 		char path[512];
 		struct file f;
