@@ -185,7 +185,6 @@ find_tracer(void)
 	return tracer;
 }
 
-// The leak checker of the sanitizers wants the tracer's place itself.
 #ifdef UNCONFINED
 static const char *const is_unconfined = UNCONFINED;
 #else

@@ -19,7 +19,7 @@
 // forbids tracing, or somebody traces us already.
 MUST_CHECK int guard_start(pid_t *ret_guard);
 // For main: start, or say in the log that there is none.  Ends the process
-// when somebody else traces it.  A sanitizer build has none.  Is there one?
+// when somebody else traces it.  A bare build has none.  Is there one?
 bool guard_start_or_die(void);
 
 extern const struct sandbox_rule guard_sandbox[];

@@ -173,8 +173,6 @@ landlock_enter(const struct landlock_policy *policy, int *ret_abi)
 bool
 landlock_enter_or_die(const struct landlock_policy *policy)
 {
-	// The sanitizers' runtime reads its maps and starts its symbolizer at
-	// the end.
 	(void)policy;
 	LOG(LOG_WARNING, "landlock-off", F("reason", UNCONFINED));
 	return false;

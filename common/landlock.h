@@ -30,7 +30,7 @@ struct landlock_policy {
 // Needs process_confine() first (no_new_privs).
 MUST_CHECK int landlock_enter(const struct landlock_policy *, int *ret_abi);
 // For main: enter, or end the process.  A kernel that has no Landlock, or no
-// complete one, is a warning in the log; so is a sanitizer build.  Is it in
+// complete one, is a warning in the log; so is a bare build.  Is it in
 // force, with file system and TCP?
 bool landlock_enter_or_die(const struct landlock_policy *);
 // Version of the kernel's Landlock, 0: none.

@@ -31,6 +31,9 @@ common_libcommon_a_SOURCES = \
 	common/utf8.h common/values.c common/values.h \
 	common/words.c common/words.h \
 	common/service.c common/service.h
+if SANITIZERS
+common_libcommon_a_SOURCES += tests/sandbox/sanitizers.c tests/sandbox/sanitizers.h
+endif
 nodist_common_libcommon_a_SOURCES = common/build_id.h common/log_ids.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(CAP_CFLAGS) $(SECCOMP_CFLAGS)

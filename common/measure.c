@@ -60,7 +60,7 @@ measure_self(struct measure *ret)
 	*ret = (struct measure){ 0 };
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0)
 		ret->bits |= MEASURE_NOT_DUMPABLE;
-#ifndef SANITIZERS
+#ifndef UNCONFINED
 	// Nobody says that he is ready without it.
 	ret->bits |= MEASURE_SECCOMP;
 #endif

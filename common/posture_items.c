@@ -84,7 +84,7 @@ const struct posture_item posture_items[POSTURE_N] = {
 	    "always on" },
 	[POSTURE_SECCOMP] = { "seccomp",
 	    "a daemon makes no system call but those it needs",
-	    "always on, except in sanitizer builds" },
+	    "always on" },
 	[POSTURE_LANDLOCK] = { "landlock",
 	    "a daemon opens no path once it serves",
 	    "Linux 5.13 (complete from 6.12), lsm=landlock,..." },

@@ -1,6 +1,6 @@
 // System calls that a daemon may still make after its start.  A list is
 // const, stands in the daemon's sandbox.c with a reason on every line, and is
-// the same in every build: no option or environment variable widens it.
+// the same in every release: no option or environment variable widens it.
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 
@@ -40,10 +40,10 @@ struct sandbox_rule {
 // clang-format on
 
 // From here on every other call, and every other architecture, kills the
-// process.  Cannot be undone.  Sanitizer builds: -ENOTSUP, nothing is done.
+// process.  Cannot be undone.  Bare builds: -ENOTSUP, nothing is done.
 MUST_CHECK int sandbox_enter(const struct sandbox_rule *, size_t n);
-// For main: enter, or end the process.  A sanitizer build, which cannot run
-// under a filter, goes on and says so in the log.
+// For main: enter, or end the process.  A bare build goes on without, a
+// sanitizer build has a wider list; both say so in the log.
 void sandbox_enter_or_die(const struct sandbox_rule *, size_t n);
 // For main: the last walls of a daemon's start, in their order and never back:
 // no privilege, no path but the policy's, no call but the list's.  Is Landlock

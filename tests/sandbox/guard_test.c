@@ -125,19 +125,9 @@ end_of(struct guarded g)
 }
 
 static void
-skip_in_sanitizer_builds(void)
-{
-#ifdef SANITIZERS
-	print_message("skipped: a sanitizer build has no guard\n");
-	skip();
-#endif
-}
-
-static void
 nobody_else_may_trace_either(void **state)
 {
 	(void)state;
-	skip_in_sanitizer_builds();
 	for (int as_nobody = 0; as_nobody < 2; as_nobody++) {
 		struct guarded g;
 
@@ -162,7 +152,6 @@ a_killed_guard_takes_its_daemon_along(void **state)
 	int status;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	g = start(false);
 	(void)kill(g.guard, SIGKILL);
 	status = end_of(g);
@@ -178,7 +167,6 @@ the_end_of_the_daemon_is_seen_as_it_was(void **state)
 	int status;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	for (size_t i = 0; i < N_ELEMENTS(deaths); i++) {
 		g = start(false);
 		(void)kill(g.pid, deaths[i]);
@@ -200,7 +188,6 @@ a_daemon_can_be_stopped_and_goes_on(void **state)
 	struct guarded g;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	g = start(false);
 	for (size_t i = 0; i < 3; i++) {
 		(void)kill(g.pid, SIGSTOP);
@@ -218,7 +205,6 @@ a_stopped_guard_holds_up_nobody(void **state)
 	struct guarded g;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	g = start(false);
 	(void)kill(g.guard, SIGSTOP);
 	wait_for_state(g.guard, "tT");
@@ -236,7 +222,6 @@ signals_to_the_guard_do_nothing(void **state)
 	struct guarded g;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	g = start(false);
 	for (size_t i = 0; i < N_ELEMENTS(signals); i++)
 		(void)kill(g.guard, signals[i]);
@@ -255,7 +240,6 @@ a_guard_holds_no_descriptor(void **state)
 	DIR *d;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	if (geteuid() != 0) {
 		print_message("skipped: only root may look into it\n");
 		skip();
@@ -284,7 +268,6 @@ a_process_that_is_traced_gets_no_guard(void **state)
 	char byte;
 
 	(void)state;
-	skip_in_sanitizer_builds();
 	assert_int_equal(pipe(begin), 0);
 	pid = fork();
 	if (pid == 0) {

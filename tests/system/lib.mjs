@@ -54,6 +54,21 @@ export function isAlive (pid) {
   }
 }
 
+// What a sanitizer says of a daemon.  The file of tests fails then, also where
+// the daemon was to be killed and nobody looks at how it ended.
+const REPORT = /^==\d+==\s*ERROR: |: runtime error: /
+let reports = 0
+
+process.on('exit', () => {
+  if (reports > 0) process.exitCode = 1
+})
+
+function lookForReport (line) {
+  if (!REPORT.test(line)) return
+  reports++
+  console.error(`sanitizers: ${line}`)
+}
+
 // A child whose output is kept, line by line.
 export class Program {
   constructor (file, args, options = {}) {
@@ -78,9 +93,13 @@ export class Program {
     stream.on('data', text => {
       const parts = (rest + text).split('\n')
       rest = parts.pop()
+      parts.forEach(lookForReport)
       lines.push(...parts)
     })
-    stream.on('end', () => { if (rest !== '') lines.push(rest) })
+    stream.on('end', () => {
+      lookForReport(rest)
+      if (rest !== '') lines.push(rest)
+    })
   }
 
   logText () { return this.log.join('\n') }
