@@ -148,6 +148,8 @@ const char *gossip_mesh_id(const struct gossip *);
 bool gossip_next_action(struct gossip *, struct gossip_action *ret);
 
 void gossip_on_tick(struct gossip *, uint64_t now_ms); // about once a second
+// When one more is due before that; UINT64_MAX: it is not.
+uint64_t gossip_next_tick_ms(const struct gossip *);
 void gossip_on_self(
     struct gossip *, uint64_t now_ms, const struct gossip_self *);
 // A token to join, tried in order, again every 60 s.  -EINVAL: damaged, with

@@ -20,7 +20,7 @@ enum {
 	JOIN_DEADLINE = 15 * SECOND,
 	JOIN_RETRY = 5 * SECOND,
 	JOIN_AGAIN = 60 * SECOND,
-	JOIN_SOON = 1 * SECOND, // after a loss, then twice as long each time
+	JOIN_SOON = SECOND / 4, // after a loss, then twice as long each time
 	GOSSIP_DEADLINE = 10 * SECOND,
 	VERIFY_DIAL_DEADLINE = 8 * SECOND,
 	PROBE_DEADLINE = 5 * SECOND,

@@ -48,6 +48,21 @@ gossip_join_soon(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN])
 	j->next_ms = g->now + j->pause_ms;
 }
 
+uint64_t
+gossip_next_tick_ms(const struct gossip *g)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (size_t i = 0; i < g->n_joins; i++) {
+		const struct join *j = &g->joins[i];
+
+		if (j->armed && !j->active && j->pause_ms != 0 &&
+		    j->next_ms < next)
+			next = j->next_ms;
+	}
+	return next;
+}
+
 // Later and later, up to the minute of the existing network.
 static void
 join_later(struct gossip *g, struct join *j)

@@ -70,6 +70,8 @@ gossipd_free(struct gossipd *d)
 	d->stopping = true;
 	if (d->tick != NULL)
 		event_free(d->tick);
+	if (d->tick_soon != NULL)
+		event_free(d->tick_soon);
 	if (d->greet != NULL)
 		event_free(d->greet);
 	if (d->quic != NULL)
@@ -284,8 +286,9 @@ start_timers(struct gossipd *d)
 		.tv_sec = TICK_MS / 1000 };
 
 	d->tick = event_new(d->base, -1, EV_PERSIST, on_tick, d);
+	d->tick_soon = evtimer_new(d->base, on_tick, d);
 	d->greet = evtimer_new(d->base, on_greet, d);
-	if (d->tick == NULL || d->greet == NULL ||
+	if (d->tick == NULL || d->tick_soon == NULL || d->greet == NULL ||
 	    event_add(d->tick, &every) == -1)
 		return -ENOMEM;
 	return 0;

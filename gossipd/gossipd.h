@@ -140,7 +140,7 @@ struct gossipd {
 	bool tls_is_lost; // cryptod_tls was closed, and is still to be freed
 	struct quic *quic;
 	struct gossip *gossip;
-	struct event *tick, *greet;
+	struct event *tick, *tick_soon, *greet;
 	const struct timeval *watch_late; // common timeout: see tunnel.c
 	struct link *links;		  // by id
 	TAILQ_HEAD(, gstream) waiting;	  // with a deadline, oldest first

@@ -490,6 +490,18 @@ do_action(struct gossipd *d, const struct gossip_action *a)
 	}
 }
 
+// A node that is just starting again should not have to wait for the second.
+static void
+arm_tick(struct gossipd *d)
+{
+	uint64_t at = gossip_next_tick_ms(d->gossip), now = clock_mono_ms();
+	uint64_t left = at > now ? at - now : 0;
+	struct timeval tv = { .tv_usec = (suseconds_t)left * 1000 };
+
+	if (left < 1000)
+		(void)event_add(d->tick_soon, &tv);
+}
+
 void
 mesh_run_actions(struct gossipd *d)
 {
@@ -504,6 +516,7 @@ mesh_run_actions(struct gossipd *d)
 		do_action(d, &action);
 	d->running_actions = false;
 	publish_flush(d);
+	arm_tick(d);
 }
 
 void

@@ -11,7 +11,8 @@ enum {
 	IDLE_S = 30,
 	KEEP_ALIVE_S = 5,
 	HANDSHAKE_S = 10,
-	CIDS = 4, // of each side
+	DIAL_RTT_MS = 100, // a third of the time to the second packet
+	CIDS = 4,	   // of each side
 	CLOSING_MAX_MS = 3000,
 	ACK_DELAY_MS = 5, // we promised 25 at most
 	FEW_BYTES = 64 << 10,
@@ -187,6 +188,8 @@ client_new(struct quic_link *l, ngtcp2_duration timeout)
 	random_cid(&scid);
 	random_cid(&dcid);
 	fill_settings(&s, timeout);
+	// Whom we dial may be starting: not a second until the next try.
+	s.initial_rtt = DIAL_RTT_MS * NGTCP2_MILLISECONDS;
 	fill_params(&p, l->q);
 	if (quic_route_add(l, QUIC_ROUTE_CID, scid.data, scid.datalen) < 0)
 		return -ENOMEM;
