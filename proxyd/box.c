@@ -24,7 +24,10 @@ box_prepare(void)
 {
 	if (poly1305 != NULL)
 		return 0;
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+	// Its clean-up at exit would make system calls of its own (3.5: futex).
+	if (OPENSSL_init_crypto(
+		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) !=
+	    1)
 		return -ENOMEM;
 	poly1305 = EVP_MAC_fetch(NULL, "POLY1305", NULL);
 	return poly1305 == NULL ? -ENOMEM : 0;
