@@ -97,10 +97,21 @@ request_broke_off(struct request *req, const struct failure *failure)
 	request_finish(req, REQUEST_BROKEN);
 }
 
+// Of a stream each event counts that was good, though something bad came
+// right behind it.  Of anything else a larger part is no use, and with its
+// length told it could look whole.
+static void
+send_what_came(struct answer *a)
+{
+	if (!a->is_event_stream || a->framing == HTTP_BODY_LENGTH ||
+	    answer_flush(a) < 0)
+		answer_drop(a);
+}
+
 void
 request_break_off(struct request *req, const struct failure *failure)
 {
-	answer_drop(&req->answer);
+	send_what_came(&req->answer);
 	relay_break(req, failure);
 	request_broke_off(req, failure);
 }

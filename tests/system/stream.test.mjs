@@ -197,6 +197,28 @@ describe('a stream that was cut', () => {
     'where it could, in the word [DONE]':
       [`${SSE}Connection: close\r\n\r\n`, event('a'), 'data: [DON'],
   }
+  // A stream, and for the backend: until its client has some of it.
+  let heard
+  const listen = node => {
+    heard = ''
+    return chat(node, 'x', { ...streamed, onBody: text => { heard = text } })
+  }
+  const begun = () => waitFor('the beginning', () => heard !== '')
+    .catch(() => {})
+
+  test('all that came before something bad arrives', async () => {
+    backend.answer = async socket => {
+      socket.write(CHUNKED + chunk(event('a')))
+      await begun()
+      socket.write(`${chunk(event('b'))}zz\r\n`)
+    }
+    for (const node of [host, client]) {
+      const answer = await listen(node)
+      assertBroken(answer)
+      assert.ok(answer.body.startsWith(event('a') + event('b')), answer.body)
+    }
+  })
+
   for (const [name, pieces] of Object.entries(cuts)) {
     test(`${name}: nobody takes it for the whole`, async () => {
       backend.answer = async socket => {
@@ -204,12 +226,12 @@ describe('a stream that was cut', () => {
           socket.write(piece)
           await new Promise(setImmediate)
         }
-        await sleep(50)
+        await begun()
         socket.end()
       }
       for (const node of [host, client]) {
         const { posts } = backend
-        const answer = await chat(node, 'x', streamed)
+        const answer = await listen(node)
         assert.equal(answer.complete, false, answer.body)
         assert.ok(!answer.body.includes('[DONE]'))
         if (name !== 'short of its length') {
