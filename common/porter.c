@@ -24,6 +24,10 @@ enum {
 	KNOCK_TYPE = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 	PAIR_TYPE = SOCK_SEQPACKET | SOCK_CLOEXEC,
 	FDS_MAX = 256, // those of the start are below
+	// It has a few.  But the kernel sends no descriptor (ETOOMANYREFS)
+	// while more than this many of the same user are under way, and
+	// gossipd's tunnels are: as many as it may open.
+	UNDER_WAY_MAX = 16 * 1024,
 };
 
 // clang-format off
@@ -333,8 +337,9 @@ static int
 confine(void)
 {
 	static const struct landlock_policy nothing = { 0 };
-	static const struct process_limits limits = { .descriptors = 64,
-		.data_bytes = 32 * 1024 * 1024 };
+	static const struct process_limits limits = {
+		.descriptors = UNDER_WAY_MAX, .data_bytes = 32 * 1024 * 1024
+	};
 	uint64_t ignored;
 	int r, abi;
 

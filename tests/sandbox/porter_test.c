@@ -141,6 +141,32 @@ both_sides_get_an_end_of_one_channel(void **state)
 	end(server);
 }
 
+// Of the same user, as the tunnels of gossipd are.
+static void
+descriptors_under_way_do_not_hold_it_up(void **state)
+{
+	enum { MANY = 200 };
+	union {
+		struct cmsghdr head;
+		uint8_t bytes[CMSG_SPACE(MANY * sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(MANY * sizeof(int)),
+			  .cmsg_level = SOL_SOCKET,
+			  .cmsg_type = SCM_RIGHTS } };
+	struct iovec one = { "", 1 };
+	struct msghdr msg = { .msg_iov = &one,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	int pair[2], zeros[MANY] = { 0 };
+
+	memcpy(CMSG_DATA(&control.head), zeros, sizeof(zeros));
+	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	assert_int_equal(sendmsg(pair[0], &msg, 0), 1);
+	both_sides_get_an_end_of_one_channel(state);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
 static void
 a_lost_channel_comes_back(void **state)
 {
@@ -409,6 +435,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_sides_get_an_end_of_one_channel),
+		cmocka_unit_test(descriptors_under_way_do_not_hold_it_up),
 		cmocka_unit_test(a_lost_channel_comes_back),
 		cmocka_unit_test(a_door_that_is_not_there_yet_is_tried_again),
 		cmocka_unit_test(a_new_server_finds_those_who_wait),
