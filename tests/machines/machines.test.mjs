@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { program, sleep, waitFor } from '../system/lib.mjs'
+import { program, waitFor } from '../system/lib.mjs'
 import { Machine, must, prepareHost, SERVICES } from './machine.mjs'
 
 const here = path.dirname(new URL(import.meta.url).pathname)
@@ -42,11 +42,14 @@ describe('machines', { timeout: 1500000 }, () => {
     let text = ''
     child.stdout.on('data', d => { text += d })
     const ended = new Promise(resolve => child.on('close', resolve))
+    const answers = () => text.slice(0, text.lastIndexOf('\n') + 1).split('\n')
+      .filter(l => l !== '').map(l => JSON.parse(l))
     return {
+      answers,
       async stop () {
         child.kill('SIGTERM')
         await ended
-        return text.split('\n').filter(l => l !== '').map(l => JSON.parse(l))
+        return answers()
       }
     }
   }
@@ -109,13 +112,17 @@ describe('machines', { timeout: 1500000 }, () => {
     }
   })
 
-  test('one request is followed by its id, and nothing of it is told', () => {
+  test('one request is followed by its id, and nothing of it is told', async () => {
     const id = 'afternoon-1'
     const answer = ask(home, 'badger', id)
     assert.ok(answer.ok, JSON.stringify(answer))
     assert.equal(answer.echo, id)
-    const sent = home.entries(`MESHLLM_REQUEST=${id}`)
-    const served = gpu.entries(`MESHLLM_REQUEST=${id}`)
+    const entries = machine => waitFor(`an entry of ${machine.name}`, () => {
+      const found = machine.entries(`MESHLLM_REQUEST=${id}`)
+      return found.length > 0 && found
+    })
+    const sent = await entries(home)
+    const served = await entries(gpu)
     assert.deepEqual(sent.map(e => e[EVENT]), ['sealed-request-sent'])
     assert.deepEqual(served.map(e => e[EVENT]), ['sealed-request-served'])
     assert.ok(gpu.status().id.startsWith(sent[0].MESHLLM_PEER))
@@ -156,19 +163,19 @@ describe('machines', { timeout: 1500000 }, () => {
         const running = load(home, `load-${m.name}-${s}`)
         let restarted, back, served, answers
         try {
-          await sleep(700)
+          await waitFor('load', () => running.answers().some(a => a.ok))
           restarted = Date.now()
           m.systemctl('restart', `meshllm-${s}.service`)
           await m.whole()
           back = Date.now() - restarted
           await askUntilAnswered(home, `after-${m.name}-${s}`)
           served = Date.now() - restarted
-          await sleep(300)
+          await waitFor('an answer to the load', () => running.answers()
+            .some(a => a.ok && a.began > restarted), { ms: 60000 })
         } finally {
           answers = await running.stop()
         }
         const failed = answers.filter(a => !a.ok)
-        assert.ok(answers.some(a => a.ok && a.began > restarted))
         // What failed says so, and why.
         for (const a of failed) assert.ok(a.error, JSON.stringify(a))
         t.diagnostic(`${m.name} ${s}: all channels after ${back} ms, an ` +

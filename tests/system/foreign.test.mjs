@@ -297,7 +297,7 @@ describe('a foreign host that misbehaves', () => {
   let foreign, ours
   before(async () => {
     ({ foreign, ours } =
-      await pair(scope, { dialect: 'meshllm', tokenMs: 10 }))
+      await pair(scope, { dialect: 'meshllm', tokenMs: 60 }))
   })
   const ask = (more, rest) =>
     chat(ours, WORDS, { model: 'theirs', more, ...rest })
@@ -322,7 +322,8 @@ describe('a foreign host that misbehaves', () => {
       foreign.fault = { name, at: 4 }
       const answer = await ask({ stream: true })
       assertBroken(answer)
-      assert.match(said(answer).text, /^you said: /)
+      const { text } = said(answer)
+      assert.ok(text !== '' && `you said: ${WORDS}`.startsWith(text), text)
     })
     test(`${name} in an answer that is not streamed`, async () => {
       foreign.fault = { name, at: 1 }

@@ -217,10 +217,11 @@ describe('a client and a host', () => {
   for (const fault of ['cut', 'cut_reset', 'bad_chunk']) {
     test(`a backend that breaks off mid-stream: ${fault}`, async () => {
       const answer = await chat(client, WORDS,
-        { more: { stream: true, fault, fault_after: 4, demo_delay_ms: 20 } })
+        { more: { stream: true, fault, fault_after: 4, demo_delay_ms: 100 } })
       assertBroken(answer)
-      assert.ok(WORDS.startsWith(said(answer).text))
-      assert.ok(said(answer).text.length > 10)
+      // The last of it may be lost with the stream.
+      const { text } = said(answer)
+      assert.ok(text !== '' && WORDS.startsWith(text), text)
     })
   }
 
