@@ -49,6 +49,7 @@ class Relay {
   static async start (t, to) {
     const relay = new Relay()
     relay.to = to
+    relay.home = to // what a page's own server says is not recorded
     relay.heard = ''
     relay.asked = ''
     relay.open = new Set()
@@ -58,7 +59,9 @@ class Relay {
       relay.open.add(from)
       for (const s of [from, socket]) s.on('error', () => {})
       from.on('data', d => { relay.asked += d.toString('latin1') })
-      socket.on('data', d => { relay.heard += d.toString('latin1') })
+      socket.on('data', d => {
+        if (port === relay.home) relay.heard += d.toString('latin1')
+      })
       from.on('close', () => {
         relay.open.delete(from)
         socket.destroy()
