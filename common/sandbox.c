@@ -5,6 +5,13 @@
 // release either, adds what its runtimes need.
 #include "common/sandbox.h"
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "common/log.h"
 #include "common/process.h"
 #ifdef SANITIZERS
@@ -42,6 +49,45 @@ build(const struct sandbox_rule *rules, size_t n, scmp_filter_ctx *ret)
 	return 0;
 }
 
+// A pipe holds the largest program that there is.
+static int
+compile(scmp_filter_ctx filter, struct sock_filter *ret, size_t max, size_t *n)
+{
+	int ends[2], r;
+	ssize_t len;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -errno;
+	r = seccomp_export_bpf(filter, ends[1]);
+	len = r < 0 ? 0 : read(ends[0], ret, max * sizeof(*ret));
+	if (r == 0 && len <= 0)
+		r = -EIO;
+	close_fd(&ends[0]);
+	close_fd(&ends[1]);
+	*n = (size_t)len / sizeof(*ret);
+	return r;
+}
+
+// Not seccomp_load(): what it frees behind the filter may need calls that a
+// process without memory of its own does not have.
+int
+sandbox_load(scmp_filter_ctx filter)
+{
+	static struct sock_filter program[BPF_MAXINSNS];
+	struct sock_fprog all = { .filter = program };
+	size_t n;
+	int r = compile(filter, program, N_ELEMENTS(program), &n);
+
+	seccomp_release(filter);
+	if (r < 0)
+		return r;
+	all.len = (unsigned short)n;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &all) == -1)
+		return -errno;
+	return 0;
+}
+
 int
 sandbox_enter(const struct sandbox_rule *rules, size_t n)
 {
@@ -57,12 +103,13 @@ sandbox_enter(const struct sandbox_rule *rules, size_t n)
 		return r;
 #ifdef SANITIZERS
 	r = add_rules(filter, sanitizers_sandbox, sanitizers_n_sandbox);
+	if (r < 0) {
+		seccomp_release(filter);
+		return r;
+	}
 	sanitizers_enter();
 #endif
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r;
+	return sandbox_load(filter);
 #endif
 }
 

@@ -42,6 +42,9 @@ struct sandbox_rule {
 // From here on every other call, and every other architecture, kills the
 // process.  Cannot be undone.  Bare builds: -ENOTSUP, nothing is done.
 MUST_CHECK int sandbox_enter(const struct sandbox_rule *, size_t n);
+// The last step of it, for a filter that was made otherwise; takes it.  Once
+// it is in force there is no other call: nothing is given back.
+MUST_CHECK int sandbox_load(scmp_filter_ctx filter);
 // For main: enter, or end the process.  A bare build goes on without, a
 // sanitizer build has a wider list; both say so in the log.
 void sandbox_enter_or_die(const struct sandbox_rule *, size_t n);
