@@ -14,7 +14,7 @@ struct examiner_options {
 	bool explain, saved_here;
 };
 
-enum { ATTESTD_N_EXAMINER_SANDBOX = 15 };
+enum { ATTESTD_N_EXAMINER_SANDBOX = 10 };
 
 extern const struct sandbox_rule
     attestd_examiner_sandbox[ATTESTD_N_EXAMINER_SANDBOX];

@@ -22,7 +22,6 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
 	ALLOW(munmap,		"free"),
-	ALLOW(mremap,		"realloc"),
 	// the TPM, opened again after it went away; Landlock has its path
 	ALLOW(openat,		"tcti_fd_open"),
 	ALLOW_ARG(socket, 0, AF_UNIX, "tcti_fd_open: a software TPM"),
@@ -33,6 +32,7 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(restart_syscall,	"poll after a stop or the machine's sleep"),
 	ALLOW_ARG(getrandom, 2, 0, "the software key's signatures"),
 	ALLOW(getpid,		"libcrypto: has it forked since?"),
+	ALLOW(time,		"libcrypto, where there is no vDSO"),
 	ALLOW(futex,		"libcrypto"),
 	// end
 	ALLOW(exit_group,	"exit"),
@@ -65,6 +65,7 @@ const struct sandbox_rule attestd_verifier_sandbox[ATTESTD_N_VERIFIER_SANDBOX] =
 	ALLOW(renameat,		"trust_save"),
 	ALLOW_ARG(getrandom, 2, 0, "libcrypto"),
 	ALLOW(getpid,		"libcrypto: has it forked since?"),
+	ALLOW(time,		"libcrypto, where there is no vDSO"),
 	ALLOW(futex,		"libcrypto"),
 	// end
 	ALLOW(exit_group,	"exit"),
@@ -75,16 +76,11 @@ const struct sandbox_rule attestd_examiner_sandbox[ATTESTD_N_EXAMINER_SANDBOX] =
 	ALLOW_ARG(read, 0, STDIN_FILENO, "read_input"),
 	ALLOW_ARG(write, 0, STDOUT_FILENO, "print"),
 	ALLOW_ARG(write, 0, STDERR_FILENO, "complain"),
-	ALLOW(clock_gettime,	"libcrypto, where the vDSO has no clock"),
 	ALLOW(close,		"trust_store_done"),
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
 	ALLOW(munmap,		"free"),
 	ALLOW(mremap,		"realloc"),
-	ALLOW(newfstatat,	"stdio, fstat of glibc 2.36"),
-	ALLOW(fstat,		"stdio, newer libc"),
-	ALLOW_ARG(getrandom, 2, 0, "libcrypto"),
-	ALLOW(getpid,		"libcrypto: has it forked since?"),
 	ALLOW(futex,		"libcrypto"),
 	ALLOW(exit_group,	"exit"),
 };

@@ -47,8 +47,6 @@ const struct sandbox_rule porter_sandbox[] = {
 	ALLOW_ARG(write, 0, STDERR_FILENO, "log_event"),
 	ALLOW(clock_gettime,	"back-off, where the vDSO has no clock"),
 	ALLOW(restart_syscall,	"poll after a stop"),
-	ALLOW(munmap,		"sandbox_enter gives its own memory back"),
-	ALLOW(brk,		"the same, with other malloc settings"),
 	ALLOW(exit_group,	"the daemon has ended"),
 };
 // clang-format on
