@@ -3,6 +3,7 @@
 #include "tests/sandbox/daemon.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <setjmp.h>
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -35,11 +37,23 @@ refuse_memfd_secret(void)
 	seccomp_release(filter);
 }
 
+// The one that was built, or with TEST_REACH (tests/reach/run) that of there.
+static void
+find_program(const char *built, char ret[static PATH_MAX])
+{
+	const char *folder = getenv("TEST_REACH");
+
+	(void)snprintf(ret, PATH_MAX, "%s%s", folder == NULL ? "" : folder,
+	    folder == NULL ? built : strrchr(built, '/'));
+}
+
 _Noreturn static void
 run_child(const struct daemon_options *o, const int *ends)
 {
 	int high[1 + PROCESS_CHANNELS_MAX];
+	char path[PATH_MAX];
 
+	find_program(o->program, path);
 	for (size_t i = 0; i <= o->n_channels; i++)
 		high[i] = fcntl(ends[i], F_DUPFD, FREE_FDS_FROM);
 	for (size_t i = 0; i <= o->n_channels; i++)
@@ -52,7 +66,7 @@ run_child(const struct daemon_options *o, const int *ends)
 		(void)putenv((char *)(uintptr_t)o->environment[i]);
 	if (o->no_memfd_secret)
 		refuse_memfd_secret();
-	(void)execv(o->program, o->argv);
+	(void)execv(path, o->argv);
 	_exit(EXEC_FAILED);
 }
 

@@ -288,6 +288,14 @@ describe('how a backend is reached', () => {
     assert.equal((await chat(host, 'hi')).status, 200)
   })
 
+  test('at an address of IPv6', async t => {
+    const server = await keyed(t, [0, '::1'], { key: '' })
+    const { port } = server.address()
+    const host = await startNode(t, { backend: `http://[::1]:${port}/v1` })
+    await host.waitModel('echo')
+    assert.equal((await chat(host, 'hi')).status, 200)
+  })
+
   test('a bad key file ends the start, with its name', async t => {
     const dir = scratch(t)
     const url = 'http://127.0.0.1:1'

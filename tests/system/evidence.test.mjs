@@ -239,7 +239,7 @@ describe('evidence v2', { skip: haveSwtpm ? false : 'swtpm is absent' }, () => {
     trust(client, 'add-root', ca.root, 'test authority')
     const ask = async () => (await chat(client,
       { messages: [{ role: 'user', content: 'hello' }] })).status
-    assert.equal(await ask(), 200)
+    await waitFor('an answer', async () => await ask() === 200)
 
     const file = path.join(client.home, 'saved')
     let done = verify(client, '--explain', '--level=hardware',

@@ -3,7 +3,7 @@
 // programs in $BUILD_DIR, the folder that was built in.
 import { spawn, spawnSync } from 'node:child_process'
 import {
-  chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync,
+  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -145,18 +145,32 @@ export async function getJson (url, ms = 10000) {
   return await answer.json()
 }
 
+// With TEST_REACH=DIR (tests/reach/run) the daemons are those of DIR, and what
+// their filters let pass is written down there.
+const reach = process.env.TEST_REACH
+const daemonDir = reach ?? process.env.TEST_DAEMON_DIR
+
+const reachTracer = dir => reach === undefined || dir === undefined
+  ? []
+  : [program('tests/reach/trace'), dir]
+
 // With TEST_TUNABLES=glibc.malloc.mmap_threshold=1 (or others) in the
 // environment every node runs the test build of the daemons, which takes
 // malloc settings from a file beside it; the product takes none.
 function otherMalloc (home, tunables) {
   const dir = path.join(home, 'daemons')
+  const from = reach ?? path.join(buildDir, 'tests/malloc')
   mkdirSync(dir, { mode: 0o755 })
   for (const name of ['cryptod', 'attestd', 'gossipd', 'proxyd']) {
-    symlinkSync(program(`tests/malloc/meshllm-${name}`),
-      path.join(dir, `meshllm-${name}`))
+    // By a link a program knows its folder only until it runs itself again.
+    const link = reach === undefined ? symlinkSync : copyFileSync
+    link(path.join(from, `meshllm-${name}`), path.join(dir, `meshllm-${name}`))
+  }
+  if (reach !== undefined) {
+    symlinkSync(path.join(reach, 'reached'), path.join(dir, 'reached'))
   }
   writeFileSync(path.join(dir, 'tunables'), tunables)
-  return `--daemon-dir=${dir}`
+  return dir
 }
 
 export class Node extends Program {
@@ -179,9 +193,6 @@ export class Node extends Program {
     add('allow-plaintext-peers', o.allowPlaintextPeers)
     add('allow-unsigned-keys', o.allowUnsignedKeys)
     add('log-level', o.logLevel)
-    if (!(o.args ?? []).some(w => w.startsWith('--daemon-dir'))) {
-      add('daemon-dir', process.env.TEST_DAEMON_DIR)
-    }
     return args.concat(o.args ?? [])
   }
 
@@ -191,10 +202,15 @@ export class Node extends Program {
     const config = path.join(home, 'meshllm.conf')
     writeFileSync(config, o.config ?? '')
     // wrapper: a program that runs the rest of its arguments
-    const [file, ...before] = [...(o.wrapper ?? []), meshllm()]
     const tunables = o.tunables ?? process.env.TEST_TUNABLES
-    const malloc = tunables ? [otherMalloc(home, tunables)] : []
-    super(file, [...before, 'run', `--config=${config}`, ...malloc,
+    const own = (o.args ?? []).some(w => w.startsWith('--daemon-dir'))
+    const dir = own
+      ? undefined
+      : tunables ? otherMalloc(home, tunables) : daemonDir
+    const [file, ...before] =
+      [...reachTracer(dir), ...(o.wrapper ?? []), meshllm()]
+    super(file, [...before, 'run', `--config=${config}`,
+      ...(dir === undefined ? [] : [`--daemon-dir=${dir}`]),
       `--state-dir=${o.stateDir ?? path.join(home, 'state')}`,
       ...Node.options(o)], { env: { ...process.env, ...o.env } })
     this.home = home
@@ -297,7 +313,12 @@ export async function startPair (t, { host = {}, client = {}, backend } = {}) {
 
 // The meshllm command to its end: { status, stdout, stderr }.
 export function runCommand (args, { ms = 30000 } = {}) {
-  const done = spawnSync(meshllm(), args, { encoding: 'utf8', timeout: ms })
+  const [file, ...before] = [...reachTracer(reach), meshllm()]
+  if (daemonDir !== undefined && args[0] === 'verify') {
+    args = [args[0], `--daemon-dir=${daemonDir}`, ...args.slice(1)]
+  }
+  const done = spawnSync(file, [...before, ...args],
+    { encoding: 'utf8', timeout: ms })
   return { status: done.status, stdout: done.stdout, stderr: done.stderr }
 }
 

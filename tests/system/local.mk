@@ -5,7 +5,7 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/lib.mjs tests/system/custody.test.mjs \
 	tests/system/custody-memory.test.mjs \
 	tests/system/foreign.mjs tests/system/http.mjs \
-	tests/system/processes.mjs tests/system/capture.py \
+	tests/system/processes.mjs tests/system/capture.py tests/system/tpm_device.py \
 	tests/system/swtpm.mjs tests/system/tpm.test.mjs \
 	tests/system/evidence.test.mjs tests/system/attestation.test.mjs \
 	tests/system/mesh.test.mjs tests/system/foreign.test.mjs \

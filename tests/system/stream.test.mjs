@@ -241,4 +241,28 @@ describe('a stream that was cut', () => {
       }
     })
   }
+
+  // Only the way in which the connection ends can tell.
+  test('a client with HTTP/1.0 sees the connection break', async () => {
+    backend.answer = async socket => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n' +
+        'Transfer-Encoding: chunked\r\n\r\n' + chunk('{"half": '))
+      await sleep(50)
+      socket.end()
+    }
+    const body = JSON.stringify(chatBody('x'))
+    for (const node of [host, client]) {
+      const { host: name, port } = new URL(node.api)
+      const socket = net.connect(port, '127.0.0.1')
+      socket.write(`POST /v1/chat/completions HTTP/1.0\r\nHost: ${name}\r\n` +
+        'Content-Type: application/json\r\n' +
+        `Content-Length: ${body.length}\r\n\r\n${body}`)
+      socket.resume()
+      const end = await new Promise(resolve => {
+        socket.once('error', e => resolve(e.code))
+        socket.once('end', () => resolve('a clean end'))
+      })
+      assert.equal(end, 'ECONNRESET', node === host ? 'host' : 'client')
+    }
+  })
 })

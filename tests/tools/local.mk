@@ -15,7 +15,8 @@ TESTS += tests/tools/backend_test
 # What the search for secrets needs.
 noinst_PROGRAMS += tests/tools/meshllm-memory-search \
 	tests/tools/without-memfd-secret tests/tools/without-vdso
-tests_tools_without_vdso_SOURCES = tests/tools/without_vdso.c
+tests_tools_without_vdso_SOURCES = tests/tools/without_vdso.c \
+	tests/tools/vdso.c tests/tools/vdso.h
 tests_tools_meshllm_memory_search_SOURCES = tests/tools/memory_search.c
 tests_tools_meshllm_memory_search_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 tests_tools_meshllm_memory_search_LDADD = $(SODIUM_LIBS)

@@ -2,7 +2,6 @@
 // at the time is a system call.  For tests only.  The program gets no
 // environment: a daemon that has one to clean runs itself again, and what is
 // hidden here would be back.
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,44 +10,10 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static unsigned long
-peek(pid_t pid, unsigned long at)
-{
-	errno = 0;
-	return (unsigned long)ptrace(PTRACE_PEEKDATA, pid, (void *)at, NULL);
-}
-
-// Past argc, argv and the environment, each list with its NULL.
-static unsigned long
-find_auxv(pid_t pid, unsigned long at)
-{
-	at += sizeof(long) * (peek(pid, at) + 2);
-	while (peek(pid, at) != 0 && errno == 0)
-		at += sizeof(long);
-	return at + sizeof(long);
-}
-
-static int
-hide_vdso(pid_t pid)
-{
-	struct user_regs_struct regs;
-	unsigned long at, type;
-
-	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) == -1)
-		return -1;
-	for (at = find_auxv(pid, regs.rsp);; at += sizeof(Elf64_auxv_t)) {
-		type = peek(pid, at);
-		if (errno != 0 || type == AT_NULL)
-			return -1;
-		if (type == AT_SYSINFO_EHDR)
-			return (int)ptrace(PTRACE_POKEDATA, pid, (void *)at,
-			    (void *)(uintptr_t)AT_IGNORE);
-	}
-}
+#include "tests/tools/vdso.h"
 
 // The program keeps our place and number; a child does the work and is gone
 // before the program makes its first step.
@@ -62,7 +27,7 @@ be_tracer(pid_t pid, int ready)
 	    write(ready, "", 1) != 1)
 		return EXIT_FAILURE;
 	if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
-	    hide_vdso(pid) == -1) {
+	    vdso_hide(pid) == -1) {
 		(void)kill(pid, SIGKILL);
 		return EXIT_FAILURE;
 	}
