@@ -7,7 +7,7 @@ if HAVE_CMOCKA
 REACH_SOURCES = tests/reach/sandbox.c tests/reach/reach.h \
 	tests/malloc/tunables.c
 REACH_WRAP = $(AM_LDFLAGS) -Wl,--wrap=sandbox_enter_or_die \
-	-Wl,--wrap=guard_start_or_die
+	-Wl,--wrap=sandbox_give_all_up -Wl,--wrap=guard_start_or_die
 check_PROGRAMS += tests/reach/trace tests/reach/report \
 	tests/reach/meshllm-cryptod tests/reach/meshllm-attestd \
 	tests/reach/meshllm-gossipd tests/reach/meshllm-proxyd \
@@ -45,6 +45,7 @@ tests_reach_guard_test_SOURCES = tests/sandbox/guard_test.c \
 tests_reach_guard_test_CFLAGS = $(tests_sandbox_guard_test_CFLAGS)
 tests_reach_guard_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=sandbox_enter
 tests_reach_guard_test_LDADD = $(tests_sandbox_guard_test_LDADD)
+endif
 # All that run needs, and no more.
 tests/reach/programs: $(BUILT_SOURCES)
 	$(MAKE) ctl/meshllm tests/tools/meshllm-demo-backend \
@@ -55,4 +56,3 @@ tests/reach/programs: $(BUILT_SOURCES)
 		tests/reach/meshllm-proxyd tests/reach/porter_test \
 		tests/reach/guard_test
 .PHONY: tests/reach/programs
-endif

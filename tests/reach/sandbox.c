@@ -1,10 +1,10 @@
-// Linked into the test builds of the daemons only, in the place of
-// sandbox_enter_or_die(): the same list makes the same filter, but each line
-// stops for the tracer (trace.c) with its number.  A line that is in the file
-// `reached` beside the program by its start costs nothing any more.  What no
-// line allows kills as it does in the product.  With a file `later` there, what
-// libraries take for the time is hours ahead once the filter is there, so
-// that they renew their random numbers.
+// Linked into the test builds of the daemons only, in the place of what enters
+// the sandbox: the same list makes the same filter, but each line stops for the
+// tracer (trace.c) with its number.  A line that is in the file `reached`
+// beside the program by its start costs nothing any more.  What no line allows
+// kills as it does in the product.  With a file `later` there, what libraries
+// take for the time is hours ahead once the filter is there, so that they
+// renew their random numbers.
 #include "common/sandbox.h"
 
 #include <dlfcn.h>
@@ -21,6 +21,8 @@
 enum { LATER_SECONDS = 3 * 3600 };
 
 void __wrap_sandbox_enter_or_die(const struct sandbox_rule *, size_t n);
+bool __wrap_sandbox_give_all_up(
+    const struct landlock_policy *, const struct sandbox_rule *, size_t n);
 bool __wrap_guard_start_or_die(void);
 
 static bool is_reached[REACH_IDS], is_later, is_entered;
@@ -99,6 +101,20 @@ __wrap_sandbox_enter_or_die(const struct sandbox_rule *rules, size_t n)
 	if (r < 0)
 		fatal("sandbox", r);
 	is_entered = true;
+}
+
+bool
+__wrap_sandbox_give_all_up(const struct landlock_policy *policy,
+    const struct sandbox_rule *rules, size_t n)
+{
+	int r = process_confine();
+	bool is_in_force;
+
+	if (r < 0)
+		fatal("confine", r);
+	is_in_force = landlock_enter_or_die(policy);
+	__wrap_sandbox_enter_or_die(rules, n);
+	return is_in_force;
 }
 
 // Its place is the tracer's.
