@@ -139,7 +139,8 @@ encode_some(
 		n = encode_bulk(s, at / 4 * 3, ret, size);
 	if (n > 0)
 		return n;
-	b64_encode(text, group, box_group(s, at / 4 * 3, group));
+	n = box_group(s, at / 4 * 3, group);
+	b64_encode(text, group, n);
 	n = 4 - skip < size ? 4 - skip : size;
 	memcpy(ret, text + skip, n);
 	return n;

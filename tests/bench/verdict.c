@@ -28,6 +28,12 @@ now_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+static double
+us_each(double start_us, size_t n)
+{
+	return (now_us() - start_us) / (double)n;
+}
+
 static size_t
 load(const char *dir, const char *name, uint8_t *ret, size_t size)
 {
@@ -96,7 +102,7 @@ time_v2(struct trust_store *store, const struct evidence_file *f)
 			f->evidence.len, &h) < 0)
 			tool_die("out of memory");
 	(void)printf("evidence v2 with its certificates: %.3f ms (%zu bytes)\n",
-	    (now_us() - start) / ROUNDS / 1e3, f->evidence.len);
+	    us_each(start, ROUNDS) / 1e3, f->evidence.len);
 	h->is_activated = true;
 	start = now_us();
 	for (size_t i = 0; i < MANY; i++) {
@@ -105,7 +111,7 @@ time_v2(struct trust_store *store, const struct evidence_file *f)
 	}
 	(void)printf("verdict about evidence v2 that is held: %.2f us "
 		     "(%d decisions in the trust file)\n",
-	    (now_us() - start) / MANY, NODES);
+	    us_each(start, MANY), NODES);
 	held_done(&table);
 }
 
@@ -136,7 +142,7 @@ time_blob(struct trust_store *store, const char *dir)
 		expect(&v, LEVEL_SELF_SIGNED);
 	}
 	(void)printf("verdict about a new blob: %.1f us (%zu bytes)\n",
-	    (now_us() - start) / ROUNDS, q.blob_len);
+	    us_each(start, ROUNDS), q.blob_len);
 	q.cache = &cache;
 	start = now_us();
 	for (size_t i = 0; i < MANY; i++) {
@@ -144,7 +150,7 @@ time_blob(struct trust_store *store, const char *dir)
 		expect(&v, LEVEL_SELF_SIGNED);
 	}
 	(void)printf("verdict about a blob that is known: %.2f us\n",
-	    (now_us() - start) / MANY);
+	    us_each(start, MANY));
 	blob_done(&blob);
 }
 
