@@ -26,6 +26,7 @@ enum ipc_role {
 	ROLE_GOSSIPD,
 	ROLE_GOSSIPD_TLS, // gossipd's second channel: handshake signatures only
 	ROLE_PROXYD,
+	ROLE_RELOADER, // `meshllm reload`: comes, hands over files, goes
 	ROLE_MAX,
 };
 

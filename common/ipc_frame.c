@@ -115,6 +115,7 @@ ipc_role_name(enum ipc_role role)
 		[ROLE_GOSSIPD] = "gossipd",
 		[ROLE_GOSSIPD_TLS] = "gossipd-tls",
 		[ROLE_PROXYD] = "proxyd",
+		[ROLE_RELOADER] = "meshllm-reload",
 	};
 
 	return (unsigned)role < ROLE_MAX ? names[role] : "nobody";

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "common/log_line.h"
 
 #ifndef LOG_JOURNAL_SOCKET
@@ -141,23 +142,36 @@ log_set_level(enum log_level level)
 	log_level = level;
 }
 
+static const char *const level_names[] = { [LOG_ERROR] = "error",
+	[LOG_WARNING] = "warning",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug" };
+
+const char *
+log_level_name(enum log_level level)
+{
+	return (size_t)level < N_ELEMENTS(level_names) ? level_names[level]
+						       : NULL;
+}
+
 int
 log_set_level_name(const char *name)
 {
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} names[] = { { "error", LOG_ERROR }, { "warning", LOG_WARNING },
-		{ "info", LOG_INFO }, { "debug", LOG_DEBUG } };
-
 	if (name == NULL)
 		return 0;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i].name, name) == 0) {
-			log_level = names[i].level;
+	for (size_t i = 0; i < N_ELEMENTS(level_names); i++)
+		if (level_names[i] != NULL &&
+		    strcmp(level_names[i], name) == 0) {
+			log_level = (enum log_level)i;
 			return 0;
 		}
 	return -EINVAL;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return log_level;
 }
 
 bool

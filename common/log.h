@@ -79,6 +79,8 @@ int log_set_level_name(const char *name);
 int log_set_format(const char *name, int at);
 const char *log_format_name(void); // never auto
 int log_descriptor(void);	   // where the log goes
+enum log_level log_get_level(void);
+const char *log_level_name(enum log_level); // NULL: there is none
 bool log_enabled(enum log_level);
 void log_event(
     enum log_level, const char *event, const struct log_field *fields);

@@ -9,8 +9,7 @@ handle_log_level(
 
 	(void)peer;
 	(void)frame;
-	if (in->level != LOG_ERROR && in->level != LOG_WARNING &&
-	    in->level != LOG_INFO && in->level != LOG_DEBUG)
+	if (log_level_name((enum log_level)in->level) == NULL)
 		return -EBADMSG;
 	log_set_level((enum log_level)in->level);
 	return 0;

@@ -23,7 +23,8 @@ enum {
 	CALLER_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK,
 	KNOCK_TYPE = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 	PAIR_TYPE = SOCK_SEQPACKET | SOCK_CLOEXEC,
-	FDS_MAX = 256, // those of the start are below
+	FDS_MAX = 256,	     // those of the start are below
+	LEVEL_FIRST = 0x100, // beyond the doors: a level of the log
 	// It has a few.  But the kernel sends no descriptor (ETOOMANYREFS)
 	// while more than this many of the same user are under way, and
 	// gossipd's tunnels are: as many as it may open.
@@ -250,6 +251,9 @@ want(struct porter *p, size_t door)
 {
 	struct knock *k;
 
+	if (door >= LEVEL_FIRST &&
+	    log_level_name((enum log_level)(door - LEVEL_FIRST)) != NULL)
+		log_set_level((enum log_level)(door - LEVEL_FIRST));
 	if (door >= p->n || p->doors[door].listening != -1)
 		return;
 	k = &p->knocks[door];
@@ -435,6 +439,12 @@ porter_knock(int fd, size_t door)
 
 	memcpy(bytes, &h, sizeof(h));
 	return ipc_send(fd, bytes, sizeof(bytes), -1);
+}
+
+int
+porter_tell_level(int fd)
+{
+	return porter_knock(fd, LEVEL_FIRST + (size_t)log_get_level());
 }
 
 int

@@ -36,6 +36,8 @@ struct porter_door {
 MUST_CHECK int porter_start(struct porter_door *, size_t n, int *ret_fd);
 // The channel behind this door was lost: knock again.
 MUST_CHECK int porter_knock(int fd, size_t door);
+// Our log has another level: the porter's shall have it too.
+MUST_CHECK int porter_tell_level(int fd);
 // A channel that the porter has for us.  -EAGAIN: none; -EPIPE: the porter is
 // gone; -EPROTO: it is mad.
 MUST_CHECK int porter_take(

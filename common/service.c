@@ -130,17 +130,18 @@ static int
 describe_door(const struct service_door *door, const char *dir,
     struct porter_door *ret, char error[static SERVICE_ERROR_MAX])
 {
-	const struct passwd *user = getpwnam(door->user);
+	const struct passwd *user =
+	    door->is_visitor ? getpwuid(geteuid()) : getpwnam(door->user);
 	int n;
 
 	if (user == NULL || user->pw_uid == 0) {
 		(void)snprintf(error, SERVICE_ERROR_MAX,
 		    "--doors: this machine has no user %s: see "
 		    "systemd-sysusers(8)",
-		    door->user);
+		    door->is_visitor ? "like its own" : door->user);
 		return -ENOENT;
 	}
-	if (user->pw_uid == geteuid()) {
+	if (!door->is_visitor && user->pw_uid == geteuid()) {
 		(void)snprintf(error, SERVICE_ERROR_MAX,
 		    "--doors: this daemon runs as %s, who is to be on the "
 		    "other side of a door: each daemon needs its own user",
@@ -257,10 +258,12 @@ service_join(const struct service_join *j, struct process_channels *channels,
     struct service **ret)
 {
 	char error[SERVICE_ERROR_MAX];
+	size_t n = j->n_doors;
 
 	*ret = NULL;
-	*channels =
-	    (struct process_channels){ .parent_fd = -1, .n = j->n_doors };
+	while (n > 0 && j->doors[n - 1].is_visitor)
+		n--;
+	*channels = (struct process_channels){ .parent_fd = -1, .n = n };
 	for (size_t i = 0; i < N_ELEMENTS(channels->fds); i++)
 		channels->fds[i] = -1;
 	if (j->dir != NULL) {
@@ -269,7 +272,7 @@ service_join(const struct service_join *j, struct process_channels *channels,
 			return;
 		(void)fprintf(stderr, "%s: %s\n", j->program, error);
 	} else {
-		if (process_take_channels(j->n_doors, channels) == 0)
+		if (process_take_channels(n, channels) == 0)
 			return;
 		process_explain_alone(j->program, j->siblings);
 	}
@@ -324,7 +327,7 @@ tell_status(const struct service *s)
 	int before = len;
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (s->is_up[i])
+		if (s->is_up[i] || s->doors[i].is_visitor)
 			continue;
 		if (len == before)
 			len += snprintf(text + len, sizeof(text) - (size_t)len,
@@ -381,6 +384,14 @@ service_lost(struct service *s, size_t door)
 	tell_status(s);
 }
 
+void
+service_level_changed(const struct service *s)
+{
+	// What is lost with a full queue are lines.
+	if (s != NULL)
+		(void)!porter_tell_level(s->porter);
+}
+
 pid_t
 service_own_pid(const struct service *s)
 {
@@ -425,6 +436,28 @@ on_porter(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+// A value comes with sigqueue(3) only, from `meshllm reload`: root or our own
+// user.  Nothing but the log depends on it.
+static void
+take_level(const struct service *s, const struct signalfd_siginfo *info)
+{
+	const char *name = info->ssi_code == SI_QUEUE
+	    ? log_level_name((enum log_level)info->ssi_int)
+	    : NULL;
+
+	if (name == NULL) {
+		LOG(LOG_WARNING, "reload-refused",
+		    F("error",
+			"a signal alone changes nothing: systemctl reload"));
+		return;
+	}
+	// Said whatever the level is and was.
+	log_set_level(LOG_INFO);
+	LOG(LOG_INFO, "reloaded", F("log_level", name));
+	log_set_level((enum log_level)info->ssi_int);
+	service_level_changed(s);
+}
+
 static void
 on_signal(evutil_socket_t fd, short what, void *arg)
 {
@@ -436,8 +469,7 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 		return;
 	// It would end us, and systemd would take that for a clean end.
 	if (info.ssi_signo == SIGHUP) {
-		LOG(LOG_WARNING, "reload-refused",
-		    F("error", "a change is taken at a restart only"));
+		take_level(s, &info);
 		return;
 	}
 	service_stopping(s);

@@ -19,9 +19,14 @@
 // One for each channel of a daemon, in the same order.
 struct service_door {
 	const char *name; // e.g. "cryptod-proxyd": who serves, who calls
-	const char *user; // on its other side; nobody else is let in
+	// On its other side; nobody else is let in.  NULL: our own, for a
+	// visitor.
+	const char *user;
 	const char *peer; // that daemon, for people
 	bool is_ours;	  // we serve it
+	// Comes, says something and goes; last in the table, and no parent
+	// gives a channel for it.
+	bool is_visitor;
 };
 
 enum { SERVICE_ERROR_MAX = 256 };
@@ -63,6 +68,8 @@ void service_ready(struct service *);
 void service_stopping(struct service *);
 // The channel behind a door is lost; knock again if that is ours to do.
 void service_lost(struct service *, size_t door);
+// Our log has another level.
+void service_level_changed(const struct service *);
 pid_t service_own_pid(const struct service *);
 
 #endif

@@ -11,7 +11,7 @@ ctl_libctl_a_SOURCES = \
 	ctl/key.c ctl/key.h \
 	ctl/measure.c \
 	ctl/privilege.c ctl/privilege.h \
-	ctl/reload.c \
+	ctl/reload.c ctl/reload.h ctl/reload_service.c \
 	ctl/rules.c \
 	ctl/run_options.c ctl/run_options.h \
 	ctl/spawn.c ctl/spawn.h \

@@ -7,6 +7,7 @@
 #include "ctl/config.h"
 #include "ctl/doctor.h"
 #include "ctl/key.h"
+#include "ctl/reload.h"
 #include "ctl/run_options.h"
 #include "ctl/status.h"
 #include "ctl/suite.h"
@@ -61,6 +62,7 @@ static const struct command commands[] = {
 	{ "doctor", "Try what protects a node on this machine.",
 	    command_doctor },
 	{ "key", "Make and remove the API keys of this node.", command_key },
+	{ "reload", "Used by systemctl reload.", command_reload },
 	{ "trust", "Decide which attestation keys and roots to trust.",
 	    command_trust },
 	{ "verify", "Check a host's evidence, running or saved.",

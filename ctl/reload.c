@@ -1,6 +1,9 @@
-// SIGHUP: the configuration is read again, all of it, and what proxyd can use
-// without a new start is handed to it with the files that it names, since no
-// daemon opens a file once it runs.  What is wrong changes nothing.
+// The configuration is read again, all of it, and what proxyd can use without a
+// new start is handed to it with the files that it names, since no daemon opens
+// a file once it runs: by the parent on SIGHUP, or by `meshllm reload`.  What
+// is wrong changes nothing.
+#include "ctl/reload.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -56,15 +59,13 @@ send_backend_key(struct ipc_peer *proxyd, const char *backend)
 	return r;
 }
 
-static int
-send_options(struct suite *s, const struct run_options *o)
+int
+reload_hand_over(struct ipc_peer *proxyd, const struct run_options *o,
+    ipc_reply_fn *fn, void *arg)
 {
-	struct ipc_peer *proxyd = s->children[PROXYD].peer;
 	struct arguments arguments;
 	int r;
 
-	if (proxyd == NULL)
-		return -EPIPE;
 	r = run_options_arguments(o, &daemons[PROXYD], &arguments);
 	if (r < 0)
 		return refuse("options", strerrordesc_np(-r));
@@ -73,13 +74,47 @@ send_options(struct suite *s, const struct run_options *o)
 	for (size_t i = 0; i < o->backend.n && r == 0; i++)
 		r = send_backend_key(proxyd, o->backend.values[i]);
 	if (r == 0) {
-		r = proxyd_reload_send(proxyd, arguments.argv, arguments.n);
+		r = proxyd_reload_send(
+		    proxyd, arguments.argv, arguments.n, fn, arg);
 		if (r < 0)
 			(void)refuse("options", strerrordesc_np(-r));
 	}
 	arguments_done(&arguments);
 	return r;
 }
+
+int
+reload_read(struct run_options *ret, int argc, char *const argv[],
+    enum log_level *ret_level)
+{
+	enum log_level before = log_get_level();
+	char error[512] = "--help is for the start";
+	int r;
+
+	// What the file does not say is as at the start.
+	log_set_level(LOG_INFO);
+	r = run_options_read(ret, argc, argv, error, sizeof(error));
+	*ret_level = log_get_level();
+	log_set_level(before);
+	return r == 0 ? 0 : refuse("configuration", error);
+}
+
+bool
+reload_is_done(int status, const ProtobufCMessage *msg)
+{
+	if (status < 0)
+		(void)refuse("proxyd", strerrordesc_np(-status));
+	// proxyd has logged it.
+	return status == 0 && ((const Ipc__ReloadReply *)msg)->error == NULL;
+}
+
+// ---- of a whole suite
+
+struct reloading {
+	struct suite *suite; // borrowed
+	struct run_options options;
+	enum log_level level;
+};
 
 static bool
 arguments_differ(const struct arguments *a, const struct arguments *b)
@@ -115,21 +150,6 @@ say_what_stays(const struct suite *s, const struct run_options *o)
 	}
 }
 
-static enum log_level
-level_of(const struct run_options *o)
-{
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} levels[] = { { "error", LOG_ERROR }, { "warning", LOG_WARNING },
-		{ "debug", LOG_DEBUG } };
-
-	for (size_t i = 0; o->log_level != NULL && i < N_ELEMENTS(levels); i++)
-		if (strcmp(o->log_level, levels[i].name) == 0)
-			return levels[i].level;
-	return LOG_INFO;
-}
-
 static void
 send_level(struct suite *s, enum log_level level)
 {
@@ -146,18 +166,41 @@ send_level(struct suite *s, enum log_level level)
 	}
 }
 
+static void
+reloading_free(struct reloading *l)
+{
+	run_options_done(&l->options);
+	free(l);
+}
+
+// proxyd first: it is the one that can still refuse.
+static void
+on_reloaded(
+    void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
+{
+	struct reloading *l = arg;
+
+	(void)frame;
+	if (!l->suite->is_stopping && reload_is_done(status, msg)) {
+		send_level(l->suite, l->level);
+		say_what_stays(l->suite, &l->options);
+	}
+	reloading_free(l);
+}
+
 void
 suite_reload(struct suite *s)
 {
-	struct run_options o;
-	char error[512];
-	int r = run_options_read(&o, s->argc, s->argv, error, sizeof(error));
+	struct ipc_peer *proxyd = s->children[PROXYD].peer;
+	struct reloading *l = calloc(1, sizeof(*l));
 
-	if (r != 0) {
-		(void)refuse("configuration", error);
-	} else if (send_options(s, &o) == 0) {
-		send_level(s, level_of(&o));
-		say_what_stays(s, &o);
+	if (l == NULL) {
+		(void)refuse("configuration", strerrordesc_np(ENOMEM));
+		return;
 	}
-	run_options_done(&o);
+	l->suite = s;
+	if (reload_read(&l->options, s->argc, s->argv, &l->level) < 0 ||
+	    proxyd == NULL ||
+	    reload_hand_over(proxyd, &l->options, on_reloaded, l) < 0)
+		reloading_free(l);
 }

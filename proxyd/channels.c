@@ -5,11 +5,12 @@
 
 #include "common/log.h"
 #include "proxyd/measure.h"
+#include "proxyd/reload.h"
 #include "proxyd/verdict.h"
 
 // In the order of proxyd_doors and of the descriptors of a parent.
-static const enum ipc_role roles[PROXYD_CHANNELS] = { ROLE_CRYPTOD,
-	ROLE_GOSSIPD, ROLE_VERIFIER };
+static const enum ipc_role roles[PROXYD_DOORS] = { ROLE_CRYPTOD, ROLE_GOSSIPD,
+	ROLE_VERIFIER, ROLE_RELOADER };
 
 static struct ipc_peer **
 slot_of(struct proxyd *d, enum ipc_role role)
@@ -21,6 +22,8 @@ slot_of(struct proxyd *d, enum ipc_role role)
 		return &d->cryptod;
 	case ROLE_GOSSIPD:
 		return &d->gossipd;
+	case ROLE_RELOADER:
+		return &d->reloader;
 	default:
 		return &d->verifier;
 	}
@@ -52,10 +55,14 @@ on_closed(struct ipc_peer *peer, int reason)
 	struct proxyd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
 
+	*slot_of(d, role) = NULL;
+	if (role == ROLE_RELOADER) {
+		reload_drop(d);
+		return;
+	}
 	if (!d->is_stopping)
 		LOG(LOG_ERROR, "channel-lost", F("to", ipc_role_name(role)),
 		    F("reason", log_error(reason)));
-	*slot_of(d, role) = NULL;
 	if (role == ROLE_PARENT)
 		proxyd_stop(d, EXIT_FAILURE);
 	else
@@ -89,6 +96,8 @@ greet(struct proxyd *d, enum ipc_role role)
 		proxyd_ask_keys(d);
 	else if (role == ROLE_VERIFIER)
 		evidence_start_over(d);
+	else if (role == ROLE_RELOADER)
+		reload_drop(d); // what the one before had not finished
 	else if (proxyd_knows_self(d))
 		proxyd_tell_self(d);
 	if (role == ROLE_GOSSIPD)

@@ -212,7 +212,8 @@ proxyd_reload_file_send(
 }
 
 int
-proxyd_reload_send(struct ipc_peer *peer, char *const arguments[], size_t n)
+proxyd_reload_send(struct ipc_peer *peer, char *const arguments[], size_t n,
+    ipc_reply_fn *fn, void *arg)
 {
 	Ipc__Reload msg = IPC__RELOAD__INIT;
 
@@ -220,7 +221,8 @@ proxyd_reload_send(struct ipc_peer *peer, char *const arguments[], size_t n)
 	msg.arguments = (char **)(uintptr_t)arguments;
 	if (ipc__reload__get_packed_size(&msg) > IPC_BODY_MAX)
 		return -E2BIG;
-	return ipc_notify(peer, IPC__TYPE__IPC_RELOAD, &msg.base, -1);
+	return ipc_call(peer, IPC__TYPE__IPC_RELOAD, &msg.base, -1,
+	    IPC__TYPE__IPC_RELOAD_REPLY, PROXYD_RELOAD_MS, fn, arg, NULL);
 }
 
 static size_t

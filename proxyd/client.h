@@ -56,6 +56,9 @@ struct proxyd_process {
 	uint64_t cpu_ms;
 };
 
+// How long a reload may take that is under way.
+enum { PROXYD_RELOAD_MS = 10 * 1000 };
+
 // All: 0, or what ipc_notify() says.  Arguments are borrowed.
 
 // gossipd: this node's own data, once at the start and when it changes.
@@ -76,11 +79,12 @@ MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);
 
 // parent: a file that the configuration names, in parts; then the command line
-// that uses it.  -E2BIG: it does not fit into a message.
+// that uses it, which is answered with a ReloadReply.  -E2BIG: it does not fit
+// into a message.
 MUST_CHECK int proxyd_reload_file_send(
     struct ipc_peer *, const char *path, const char *bytes, size_t n);
-MUST_CHECK int proxyd_reload_send(
-    struct ipc_peer *, char *const arguments[], size_t n);
+MUST_CHECK int proxyd_reload_send(struct ipc_peer *, char *const arguments[],
+    size_t n, ipc_reply_fn *, void *arg);
 
 struct proxyd_image {
 	const char *name;

@@ -286,9 +286,6 @@ draw_conclusions(
 		r = check_management(config, error);
 	if (r == 0)
 		r = check_level(config, error);
-	if (r == 0)
-		r = node_options_log(config->log_level, config->log_format,
-		    error, CONFIG_ERROR_MAX);
 	if (r < 0)
 		return r;
 	if (config->backends.n > CONFIG_BACKENDS_MAX) {
@@ -320,8 +317,11 @@ config_read(struct proxyd_config *ret, int argc, char *const argv[],
 	    ret->doors != NULL, ret, error, CONFIG_ERROR_MAX);
 	if (r < 0)
 		return r;
-	r = draw_conclusions(ret, error);
-	return r < 0 ? r : check_socket_group(ret, error);
+	if ((r = draw_conclusions(ret, error)) < 0 ||
+	    (r = node_options_log(
+		 ret->log_level, ret->log_format, error, CONFIG_ERROR_MAX)) < 0)
+		return r;
+	return check_socket_group(ret, error);
 }
 
 int
@@ -338,7 +338,14 @@ config_read_again(struct proxyd_config *ret, int argc, char *const argv[],
 		    "--help and --config are for the start");
 		return -EINVAL;
 	}
-	return r < 0 ? r : draw_conclusions(ret, error);
+	if (r == 0)
+		r = draw_conclusions(ret, error);
+	// Not its format: a journal is out of reach now.
+	if (r == 0 && log_set_level_name(ret->log_level) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX, "--log-level");
+		r = -EINVAL;
+	}
+	return r;
 }
 
 void

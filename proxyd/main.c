@@ -102,7 +102,7 @@ main(int argc, char *argv[])
 {
 	struct process_channels channels;
 	struct service_join join = { "meshllm-proxyd", siblings, NULL,
-		proxyd_doors, PROXYD_CHANNELS };
+		proxyd_doors, PROXYD_DOORS };
 	struct service *service;
 	struct proxyd_config config;
 	char error[CONFIG_ERROR_MAX];

@@ -192,6 +192,7 @@ proxyd_free(struct proxyd *d)
 	ipc_peer_free(d->cryptod);
 	ipc_peer_free(d->gossipd);
 	ipc_peer_free(d->verifier);
+	ipc_peer_free(d->reloader);
 	evidence_done(d);
 	close_fd(&d->channels.parent_fd);
 	for (size_t i = 0; i < d->channels.n; i++)

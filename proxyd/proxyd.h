@@ -127,6 +127,7 @@ struct proxyd {
 	struct process_channels channels; // owned until they are opened
 	struct service *service;	  // borrowed; NULL: there is a parent
 	struct ipc_peer *parent, *cryptod, *gossipd, *verifier;
+	struct ipc_peer *reloader; // without a parent, while one is here
 	struct self self;
 	struct access access;
 	struct reload *reload;		// owned; while one comes
@@ -198,8 +199,8 @@ void proxyd_unhold(struct proxyd *, size_t *held);
 
 extern const struct ipc_rule proxyd_rules[];
 extern const size_t proxyd_n_rules;
-enum { PROXYD_CHANNELS = 3 };
-extern const struct service_door proxyd_doors[PROXYD_CHANNELS];
+enum { PROXYD_CHANNELS = 3, PROXYD_DOORS };
+extern const struct service_door proxyd_doors[PROXYD_DOORS];
 
 ipc_handler handle_stop, handle_processes, handle_posture,
     handle_attester_state;		       // handle_parent.c

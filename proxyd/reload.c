@@ -1,7 +1,8 @@
 // Takes a changed configuration: checks all of it as at the start, then uses
 // what can be used without a new start, and says what cannot.  Files come in
-// messages, since proxyd opens none once it runs.  The parent is believed, the
-// configuration is not: what is wrong changes nothing.
+// messages, since proxyd opens none once it runs.  The parent, or without one
+// `meshllm reload`, is believed, the configuration is not: what is wrong
+// changes nothing.
 #include "proxyd/reload.h"
 
 #include <sodium.h>
@@ -23,8 +24,8 @@ struct reload {
 	size_t n;
 };
 
-static void
-drop(struct proxyd *d)
+void
+reload_drop(struct proxyd *d)
 {
 	struct reload *reload = d->reload;
 
@@ -49,7 +50,7 @@ free_config(struct proxyd_config *config)
 void
 reload_done(struct proxyd *d)
 {
-	drop(d);
+	reload_drop(d);
 	free_config(d->reloaded);
 	d->reloaded = NULL;
 }
@@ -265,6 +266,20 @@ say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
 	    "require-attested-hosts");
 }
 
+// Whatever the level is.
+static void
+say_reloaded(const struct proxyd *d, const struct proxyd_config *config)
+{
+	enum log_level level = log_get_level();
+
+	log_set_level(LOG_INFO);
+	LOG(LOG_INFO, "reloaded", F("keys", (uint64_t)d->access.n_keys),
+	    F("hosts", (uint64_t)config->allow_hosts.n),
+	    F("origins", (uint64_t)config->allow_origins.n),
+	    F("log_level", log_level_name(level)));
+	log_set_level(level);
+}
+
 static int
 apply(struct proxyd *d, struct proxyd_config *config,
     char error[static CONFIG_ERROR_MAX])
@@ -286,9 +301,8 @@ apply(struct proxyd *d, struct proxyd_config *config,
 	free_config(d->reloaded);
 	d->reloaded = config;
 	say_what_stays(d->config, config);
-	LOG(LOG_INFO, "reloaded", F("keys", (uint64_t)d->access.n_keys),
-	    F("hosts", (uint64_t)config->allow_hosts.n),
-	    F("origins", (uint64_t)config->allow_origins.n));
+	say_reloaded(d, config);
+	service_level_changed(d->service);
 	return 0;
 }
 
@@ -313,19 +327,24 @@ handle_reload(
 {
 	struct proxyd *d = ipc_peer_daemon(peer);
 	struct proxyd_config *config = calloc(1, sizeof(*config));
+	Ipc__ReloadReply reply = IPC__RELOAD_REPLY__INIT;
+	enum log_level level = log_get_level();
 	char error[CONFIG_ERROR_MAX] = "out of memory";
 	int r = -ENOMEM;
 
-	(void)frame;
 	if (config != NULL)
 		r = read_config((const Ipc__Reload *)msg, config, error);
 	if (r == 0)
 		r = apply(d, config, error);
 	if (r < 0) {
+		log_set_level(level);
 		LOG(LOG_ERROR, "reload-refused",
 		    F("error", (const char *)error));
 		free_config(config);
+		reply.error = error;
 	}
-	drop(d);
+	reload_drop(d);
+	// Who has left does not want to know.
+	(void)!ipc_reply(peer, frame, IPC__TYPE__IPC_RELOAD_REPLY, &reply.base);
 	return 0;
 }

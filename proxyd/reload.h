@@ -9,6 +9,8 @@ enum {
 	RELOAD_ARGUMENTS_MAX = 256,
 };
 
+// What was handed over and not used yet.
+void reload_drop(struct proxyd *);
 // One that has begun is forgotten, and what was taken is given up.
 void reload_done(struct proxyd *);
 

@@ -22,11 +22,13 @@ const struct ipc_rule proxyd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = PROCESSES_BODY_MAX,
 	    .descriptor = &ipc__processes__descriptor,
 	    .handle = handle_processes },
-	{ IPC__TYPE__IPC_RELOAD_FILE, .from = FROM(ROLE_PARENT),
+	{ IPC__TYPE__IPC_RELOAD_FILE,
+	    .from = FROM(ROLE_PARENT) | FROM(ROLE_RELOADER),
 	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
 	    .descriptor = &ipc__reload_file__descriptor,
 	    .handle = handle_reload_file },
-	{ IPC__TYPE__IPC_RELOAD, .from = FROM(ROLE_PARENT),
+	{ IPC__TYPE__IPC_RELOAD,
+	    .from = FROM(ROLE_PARENT) | FROM(ROLE_RELOADER),
 	    .phases = IPC_SERVING, .max_body = IPC_BODY_MAX,
 	    .descriptor = &ipc__reload__descriptor,
 	    .handle = handle_reload },
@@ -110,8 +112,10 @@ const struct ipc_rule proxyd_rules[] = {
 
 const size_t proxyd_n_rules = N_ELEMENTS(proxyd_rules);
 
-const struct service_door proxyd_doors[PROXYD_CHANNELS] = {
+const struct service_door proxyd_doors[PROXYD_DOORS] = {
 	{ "cryptod-proxyd", "meshllm-crypto", "cryptod" },
 	{ "gossipd-proxyd", "meshllm-gossip", "gossipd" },
 	{ "verifier-proxyd", "meshllm-attest", "attestd-verifier" },
+	{ "proxyd-reload", NULL, "meshllm-reload", .is_ours = true,
+	    .is_visitor = true },
 };

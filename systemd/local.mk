@@ -14,6 +14,7 @@ dist_systemdsystemunit_DATA = systemd/meshllm.target \
 	systemd/meshllm-cryptod-proxyd.socket \
 	systemd/meshllm-cryptod-signer.socket \
 	systemd/meshllm-gossipd-proxyd.socket \
+	systemd/meshllm-proxyd-reload.socket \
 	systemd/meshllm-signer-gossipd.socket \
 	systemd/meshllm-verifier-proxyd.socket
 nodist_systemdsystemunit_DATA = $(UNITS_MADE)
@@ -26,6 +27,7 @@ CLEANFILES += $(UNITS_MADE) systemd/tmpfiles.conf systemd/meshllm.catalog
 # In brackets, or configure would fill them in here.
 FILL_IN_PATHS = $(AM_V_GEN)$(MKDIR_P) systemd && $(SED) \
 	-e 's,[@]sbindir[@],$(sbindir),g' \
+	-e 's,[@]bindir[@],$(bindir),g' \
 	-e 's,[@]sysconfdir[@],$(sysconfdir),g' \
 	-e 's,[@]localstatedir[@],$(localstatedir),g'
 $(UNITS_MADE): %.service: %.service.in Makefile

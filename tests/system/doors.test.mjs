@@ -163,6 +163,136 @@ describe('a node that systemd runs', { skip: reason }, () => {
     assert.match(posture['no-network'], alone ? /^true: / : /^false: /)
   })
 
+  test('takes a changed configuration with a reload, and cuts no stream',
+    async () => {
+      const meshllm = `${builtDir('bindir')}/meshllm`
+      const keys = machine.inside(machine.configFile).replace(/[^/]*$/, 'keys')
+      const original = machine.config
+      const mainPids = () => SERVICES.map(s => machine.show(s).MainPID)
+      const before = mainPids()
+      const running = await three()
+      const say = (headers = {}) =>
+        chat(near, 'hello', { model: 'near', headers })
+      const refused = text => {
+        const done = machine.run('systemctl', 'reload', 'meshllm-proxyd')
+        assert.notEqual(done.status, 0)
+        assert.match(machine.unitJournal('proxyd'), text)
+        assert.equal(machine.show('proxyd').ActiveState, 'active')
+      }
+
+      // A key is wanted from now on; what is wrong later changes nothing.
+      const add = name => {
+        const key = machine.must(meshllm, 'key', `--api-keys=${keys}`, 'add',
+          name).match(/\S+$/m)[0]
+        machine.must('chgrp', 'meshllm', keys)
+        machine.must('chmod', '640', keys)
+        return { authorization: `Bearer ${key}` }
+      }
+      const first = add('first')
+      machine.configure(`${original}\napi-keys = ${keys}\n`)
+      machine.systemctl('reload', 'meshllm.target')
+      await waitFor('a key to be wanted', async () =>
+        (await say()).status === 401)
+      assert.equal((await say(first)).status, 200)
+      const second = add('second')
+      assert.equal((await say(second)).status, 401)
+      machine.configure(`${original}\nnonsense = 1\n`)
+      const line = machine.config.split('\n').indexOf('nonsense = 1') + 1
+      refused(new RegExp(`meshllm.conf:${line}: .*nonsense`))
+      machine.configure(`${original}\napi-keys = ${keys}.missing\n`)
+      refused(/keys\.missing.*No such file/)
+      machine.configure(`${original}\napi-keys = ${keys}\n`)
+      machine.must('sh', '-c', `cp -p ${keys} ${keys}.good; echo x >>${keys}`)
+      refused(/api-keys.*line 3/)
+      assert.equal((await say(second)).status, 401)
+      assert.equal((await say(first)).status, 200)
+      machine.must('mv', `${keys}.good`, keys)
+      machine.systemctl('reload', 'meshllm-proxyd')
+      assert.equal((await say(second)).status, 200)
+      machine.must(meshllm, 'key', `--api-keys=${keys}`, 'remove', 'first')
+      machine.must('chgrp', 'meshllm', keys)
+      machine.must('chmod', '640', keys)
+      machine.systemctl('reload', 'meshllm-proxyd')
+      assert.equal((await say(first)).status, 401)
+      assert.equal((await say(second)).status, 200)
+      machine.configure(original)
+      machine.systemctl('reload', 'meshllm-proxyd')
+      assert.equal((await say()).status, 200)
+
+      for (const { answer } of Object.values(running)) {
+        assertWhole(await answer)
+      }
+      assert.deepEqual(mainPids(), before)
+      machine.must('rm', keys)
+    })
+
+  test('logs what a reload says, no more and no less', async () => {
+    const original = machine.config
+    // [priority, event], of all daemons.
+    const logged = async what => {
+      const cursor = /cursor: (.*)/.exec(machine.must('journalctl', '-n', '0',
+        '--show-cursor'))[1]
+      await what()
+      const text = machine.must('journalctl', '-o', 'json', '--no-pager',
+        `--after-cursor=${cursor}`, '-u', 'meshllm-*.service')
+      return text.trim().split('\n').filter(l => l !== '')
+        .map(l => JSON.parse(l)).filter(e => e.MESHLLM_EVENT !== undefined)
+        .map(e => [e._SYSTEMD_UNIT.slice(8, -8), Number(e.PRIORITY),
+          e.MESHLLM_EVENT])
+    }
+    const reload = async level => {
+      machine.configure(original.replace('log-level = debug',
+        `log-level = ${level}`))
+      const events = await logged(async () => {
+        machine.systemctl('reload', 'meshllm.target')
+        await waitFor('all of them', () => SERVICES.every(s =>
+          machine.unitJournal(s).split('\n').filter(l => / reloaded /.test(l))
+            .length > seen[s]))
+      })
+      for (const s of SERVICES) {
+        seen[s] = machine.unitJournal(s).split('\n')
+          .filter(l => / reloaded /.test(l)).length
+      }
+      return events
+    }
+    const seen = Object.fromEntries(SERVICES.map(s => [s,
+      machine.unitJournal(s).split('\n').filter(l => / reloaded /.test(l))
+        .length]))
+    // Each that talks to cryptod says at info that it is back, and the signer
+    // at debug that it has its keys.
+    const work = async () => {
+      assert.equal((await chat(near, 'hello', { model: 'near' })).status, 200)
+      machine.systemctl('restart', 'meshllm-cryptod')
+      await machine.whole()
+      await sleep(500)
+    }
+    const at = async level => {
+      await reload(level)
+      return await logged(work)
+    }
+    const has = (events, unit, priority) =>
+      events.some(([u, p]) => u === unit && p === priority)
+    const TALK = ['proxyd', 'gossipd', 'attestd-signer']
+    const few = await at('error')
+    assert.ok(few.every(([, p]) => p <= 3), few.join(' '))
+    const all = await at('debug')
+    assert.ok(TALK.every(u => has(all, u, 6)), all.join(' '))
+    assert.ok(has(all, 'attestd-signer', 7), all.join(' '))
+    const some = await at('warning')
+    assert.ok(some.every(([, p]) => p <= 4), some.join(' '))
+    const usual = await at('info')
+    assert.ok(TALK.every(u => has(usual, u, 6)), usual.join(' '))
+    assert.ok(usual.every(([, p]) => p <= 6), usual.join(' '))
+    await reload('debug')
+    // A signal alone says that it is not enough.
+    machine.systemctl('kill', '-s', 'HUP', 'meshllm-cryptod.service',
+      '--kill-who=main')
+    await waitFor('the refusal', () =>
+      /reload-refused .*systemctl reload/.test(machine.unitJournal('cryptod')))
+    machine.configure(original)
+    await machine.whole()
+  })
+
   // What a daemon's restart may cost: nothing else may.
   const costs = {
     cryptod: [],
@@ -326,7 +456,8 @@ describe('a node that systemd runs', { skip: reason }, () => {
     'cryptod-signer': 'meshllm-attest',
     'signer-gossipd': 'meshllm-gossip',
     'verifier-proxyd': 'meshllm-proxy',
-    'gossipd-proxyd': 'meshllm-proxy' }
+    'gossipd-proxyd': 'meshllm-proxy',
+    'proxyd-reload': 'meshllm-proxy' }
   const USERS = ['mallory', 'meshllm-crypto', 'meshllm-attest',
     'meshllm-gossip', 'meshllm-proxy']
   const as = (user, ...command) =>

@@ -398,26 +398,40 @@ describe('SIGHUP', () => {
     assert.equal(done.events.length >= 60, true)
   })
 
-  test('changes what all daemons log', async () => {
-    write('[meshllm]\nlog-level = debug\n')
-    const from = node.log.length
-    await reload(/info proxyd reloaded/)
-    // What is logged of this is a warning.
-    const refuse = async () => {
+  test('changes what all daemons log, no more and no less', async () => {
+    const work = async () => {
       const at = node.log.length
+      assert.equal((await post(node)).status, 200)
       assertRefused(await post(node, { host: 'evil.example.com' }), 403)
       await sleep(300)
-      return node.log.slice(at)
+      return node.log.slice(at).map(l => l.split(' ').slice(0, 2))
     }
-    assert.notDeepEqual(await refuse(), [])
-    write('[meshllm]\nlog-level = error\n')
-    node.signal('SIGHUP')
-    await waitFor('silence', async () => {
-      const lines = await refuse()
-      if (lines.length > 0) throw new Error(lines.join('\n'))
-      return true
-    })
-    assert.ok(!node.log.slice(from).some(l => /needs-restart/.test(l)))
+    const at = async (level, most) => {
+      write(level === undefined ? '' : `[meshllm]\nlog-level = ${level}\n`)
+      const from = node.log.length
+      await reload(/info proxyd reloaded/)
+      assert.ok(!node.log.slice(from).some(l => /needs-restart/.test(l)))
+      const rank = ['error', 'warning', 'info', 'debug']
+      // What was on its way when the level changed.
+      const lines = await waitFor(`lines at ${level}`, async () => {
+        const lines = await work()
+        return lines.every(([l]) => rank.indexOf(l) <= rank.indexOf(most)) &&
+          lines
+      })
+      return lines.map(l => l.join(' '))
+    }
+    assert.deepEqual(await at('error', 'error'), [])
+    assert.ok((await at('debug', 'debug')).includes('info proxyd'))
+    assert.deepEqual(await at('warning', 'warning'), [])
+    const usual = await at(undefined, 'info')
+    assert.ok(usual.includes('info proxyd'), `${usual}`)
+
+    // One that is refused changes nothing, whoever refuses it.
+    write(`[meshllm]\nlog-level = error\n[proxyd]\napi-keys = ${config}\n`)
+    await reload(/error proxyd reload-refused/)
+    write('[meshllm]\nlog-level = error\n[proxyd]\nqueue-seconds = no\n')
+    await reload(/error meshllm reload-refused/)
+    assert.ok((await work()).some(([l]) => l === 'info'))
     write('')
     await reload(/info proxyd reloaded/)
   })

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 
 enum { WAIT_MS = 5000, LISTEN_FIRST = 3 };
@@ -38,6 +39,7 @@ struct given {
 	const char *notify, *watchdog;
 	const struct service_door *doors; // NULL: those above
 	size_t n_doors;
+	uid_t uid; // to run as, if root runs this; 0: stay
 };
 
 static int
@@ -94,6 +96,9 @@ start(const struct given *g, char ret[static SERVICE_ERROR_MAX])
 		struct service *s;
 
 		give(g);
+		if (geteuid() == 0 && g->uid != 0 &&
+		    setresuid(g->uid, g->uid, g->uid) == -1)
+			_exit(97);
 		// It closes what it was not given.
 		if (dup2(to, 2) == -1)
 			_exit(98);
@@ -253,7 +258,7 @@ serve(const char *notify)
 	service_ready(s);
 	(void)event_base_dispatch(base);
 	service_free(s);
-	_exit(0);
+	_exit((int)log_get_level() - LOG_INFO);
 }
 
 static void
@@ -302,6 +307,63 @@ systemd_is_told_what_goes_on(void **state)
 	assert_int_equal(status, 0);
 	(void)close(notify);
 	(void)unlink(at.sun_path);
+}
+
+static void
+a_hangup_changes_the_log_level_if_it_carries_one(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), status;
+	const union sigval debug = { .sival_int = LOG_DEBUG },
+			   none[] = { { .sival_int = LOG_DEBUG + 1 },
+				   { .sival_int = -1 }, { .sival_int = 0 },
+				   { .sival_int = 5 } };
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
+	assert_return_code(bind(notify, (struct sockaddr *)&at, sizeof(at)), 0);
+	pid = fork();
+	if (pid == 0)
+		serve(at.sun_path);
+	expect_told(
+	    notify, "READY=1\nSTATUS=degraded: without one, two, three");
+	// One signal waits at most: each is heard before the next is sent.
+	assert_return_code(sigqueue(pid, SIGHUP, debug), 0);
+	expect_told(notify, "WATCHDOG=1");
+	expect_told(notify, "WATCHDOG=1");
+	for (size_t i = 0; i < N_ELEMENTS(none); i++) {
+		assert_return_code(sigqueue(pid, SIGHUP, none[i]), 0);
+		expect_told(notify, "WATCHDOG=1");
+		expect_told(notify, "WATCHDOG=1");
+	}
+	assert_return_code(kill(pid, SIGHUP), 0);
+	assert_return_code(kill(pid, SIGTERM), 0);
+	assert_true(waitpid(pid, &status, 0) == pid);
+	assert_int_equal(WEXITSTATUS(status), LOG_DEBUG - LOG_INFO);
+	(void)close(notify);
+	(void)unlink(at.sun_path);
+}
+
+static void
+a_visitor_is_not_missed_and_needs_its_socket(void **state)
+{
+	static const struct service_door own[] = {
+		{ "test-one", "daemon", "one", .is_ours = true },
+		{ "test-own", NULL, "own", .is_ours = true,
+		    .is_visitor = true },
+	};
+	struct given g = { .names = "test-one:test-own",
+		.n = "2",
+		.doors = own,
+		.n_doors = N_ELEMENTS(own),
+		.uid = 3 };
+
+	(void)state;
+	expect(&g, "started");
+	g.names = "test-one";
+	g.n = "1";
+	expect(&g, "no socket test-own");
 }
 
 static void
@@ -364,6 +426,9 @@ main(void)
 		cmocka_unit_test(users_must_be_there_and_others),
 		cmocka_unit_test(a_notify_socket_must_be_one),
 		cmocka_unit_test(systemd_is_told_what_goes_on),
+		cmocka_unit_test(
+		    a_hangup_changes_the_log_level_if_it_carries_one),
+		cmocka_unit_test(a_visitor_is_not_missed_and_needs_its_socket),
 		cmocka_unit_test(a_systemd_that_is_busy_is_told_later),
 	};
 
