@@ -351,6 +351,69 @@ describe('machines', { timeout: 1500000 }, () => {
     }
   })
 
+  test('keys and prompts stay in memory', () => {
+    for (const m of machines) {
+      assert.match(m.journal(2000), /meshllm-cryptod.* memfd_secret=yes/)
+      const pid = m.show('proxyd', 'MainPID')
+      const [, locked] = /VmLck:\s+(\d+) kB/.exec(
+        m.must('cat', `/proc/${pid}/status`))
+      // The unit asks for no limit; whoever runs this may have less to give.
+      if (/locked memory +unlimited/.test(m.must('cat', `/proc/${pid}/limits`))) {
+        assert.ok(Number(locked) > 0)
+      } else {
+        assert.match(m.journal(2000), /meshllm-proxyd.* memory-not-locked/)
+      }
+    }
+  })
+
+  test('only the signer has the TPM', async () => {
+    // Another device of that name: what matters is who sees it.
+    home.must('mknod', '-m', '660', '/dev/tpmrm0', 'c', '10', '200')
+    home.must('chgrp', 'tss', '/dev/tpmrm0')
+    const before = home.must('cat', '/etc/meshllm/meshllm.conf')
+    home.configure(`${before}[attestd]\nattester = tpm2\n`)
+    home.systemctl('restart', 'meshllm.target')
+    await home.whole()
+    const group = home.must('getent', 'group', 'tss').split(':')[2]
+    const may = SERVICES.filter(s => {
+      const pid = home.show(s, 'MainPID')
+      const groups = /^Groups:\s*(.*)$/m.exec(
+        home.must('cat', `/proc/${pid}/status`))[1].trim().split(' ')
+      const sees = home.run('test', '-e',
+        `/proc/${pid}/root/dev/tpmrm0`).status === 0
+      assert.equal(sees, groups.includes(group), s)
+      return sees
+    })
+    assert.deepEqual(may, ['attestd-signer'])
+    // It tried: this one does not answer as a TPM does.
+    await waitFor('the signer to try', () => /attester-failed.*the TPM/.test(
+      home.run('journalctl', '--no-pager', '-u', 'meshllm-attestd-signer')
+        .stdout))
+    home.must('rm', '/dev/tpmrm0')
+    home.configure(before)
+  })
+
+  test('the identity can come as a sealed credential', async () => {
+    const id = home.status().id
+    home.systemctl('stop', 'meshllm.target')
+    home.must('systemd-creds', 'encrypt', '--with-key=host', '--name=identity',
+      '/var/lib/meshllm/cryptod/identity', '/etc/meshllm/identity.cred')
+    home.must('sh', '-ec', `
+      cd /etc/systemd/system
+      mkdir meshllm-cryptod.service.d
+      printf '[Service]\\nLoadCredentialEncrypted=identity:%s\\n' \
+        /etc/meshllm/identity.cred >meshllm-cryptod.service.d/override.conf
+      shred -u /var/lib/meshllm/cryptod/identity
+      systemctl daemon-reload`)
+    home.systemctl('start', 'meshllm.target')
+    await home.whole()
+    assert.match(home.journal(), /meshllm-cryptod.* credential=yes/)
+    assert.equal(home.status().id, id)
+    assert.notEqual(home.run('test', '-e',
+      '/var/lib/meshllm/cryptod/identity').status, 0)
+    await askUntilAnswered(home, 'with-a-credential')
+  })
+
   test('removal stops it and keeps the state, purge leaves nothing', async () => {
     far.must('apt-get', 'remove', '-q', '-y', 'meshllm')
     assert.equal(far.run('pgrep', '-f', 'meshllm-').stdout, '')
