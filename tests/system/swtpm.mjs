@@ -3,6 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
   'node:fs'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Program, waitFor } from './lib.mjs'
@@ -66,7 +68,42 @@ export class Swtpm {
 
   signal (name) { this.process.signal(name) }
 
-  async kill () { await this.process?.stop({ ms: 0 }) }
+  // swtpm talks to one at a time: what passes on the node's commands can put
+  // one of its own between them.
+  async relay () {
+    const path = `${this.socket}.relay`
+    this.above = connect(this.socket)
+    this.asked = []
+    this.above.on('data', answer => {
+      this.asked.shift().then(answer)
+      if (this.asked.length > 0) this.above.write(this.asked[0].command)
+    })
+    const server = createServer(node => {
+      node.on('error', () => {})
+      node.on('data', command => this.ask(command, a => node.write(a)))
+    }).listen(path).unref()
+    await once(server, 'listening')
+    this.attester = `tpm2:swtpm:path=${path}`
+    return this
+  }
+
+  ask (command, then) {
+    this.asked.push({ command, then })
+    if (this.asked.length === 1) this.above.write(command)
+  }
+
+  // TPM2_Clear by the platform, whose password is empty.  Its return code.
+  clear () {
+    const command = Buffer.from('80020000001b00000126' + '4000000c' +
+      '00000009' + '400000090000000000', 'hex')
+    return new Promise(resolve =>
+      this.ask(command, answer => resolve(answer.readUInt32BE(6))))
+  }
+
+  async kill () {
+    this.above?.destroy()
+    await this.process?.stop({ ms: 0 })
+  }
 }
 
 export const startSwtpm = async (t, ca = new Authority(t)) =>

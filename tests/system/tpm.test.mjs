@@ -117,6 +117,47 @@ describe('a TPM', { skip, concurrency: 2 }, () => {
     assert.doesNotMatch(host.logText(), /daemon-killed|daemon-died/)
   })
 
+  // As from the firmware's menu: other proofs, handles and counters, the same
+  // seed of the endorsement keys.
+  test('that is cleared while it serves', async t => {
+    const ca = new Authority(t)
+    const tpm = await (await startSwtpm(t, ca)).relay()
+    const backend = await startBackend(t)
+    const host = await startNode(t, { backend: backend.url,
+      attester: tpm.attester,
+      args: ['--rotate-seconds=60', `--ek-chain=${ca.chain}`] })
+    const strict = await startNode(t,
+      { join: await host.token(), requireAttestedHosts: true })
+    assert.equal(runCommand(['trust', `--state-dir=${strict.stateDir}`,
+      'add-root', ca.root, 'test authority']).status, 0)
+    await strict.waitModel('echo')
+    await waitFor('a prompt to the TPM', async () =>
+      (await asked(strict)).status === 200, { ms: 60000 })
+    const first = await attestation(strict, host)
+    const counters = async () => {
+      const done = runCommand(['verify', `--state-dir=${strict.stateDir}`,
+        `--management=${strict.ready.management}`, '--explain',
+        host.ready.id])
+      return /reset \d+, restart \d+/.exec(done.stdout)?.[0]
+    }
+    const before = await counters()
+    assert.ok(before)
+
+    assert.equal(await tpm.clear(), 0)
+    const second = await waitFor('new evidence', async () => {
+      const a = await attestation(strict, host)
+      return a !== undefined && a.key !== first.key && a
+    }, { ms: 120000 })
+    assert.equal(second.point, first.point)
+    await waitFor('a prompt to the TPM', async () =>
+      (await asked(strict)).status === 200, { ms: 60000 })
+    assert.notEqual(await counters(), before)
+    assert.equal(await problem(host), null)
+    assert.equal((await host.status()).attester.name, 'tpm2')
+    assert.deepEqual(await host.stop(), { code: 0, signal: null })
+    assert.doesNotMatch(host.logText(), /daemon-killed|daemon-died/)
+  })
+
   test('that hangs does not keep the node from its end', async t => {
     const tpm = await startSwtpm(t)
     tpm.signal('SIGSTOP')
