@@ -428,6 +428,34 @@ our_swtpm_certificate_matches_its_key(void **state)
 	EVP_PKEY_free(r.key);
 }
 
+// The older of the two keys that a TPM comes with.
+static void
+an_rsa_endorsement_key_has_a_certificate_as_well(void **state)
+{
+	struct ek_root root;
+	struct ek_roots roots = { &root, 1 };
+	struct tpm_public ek;
+	struct chain c;
+	struct tpm_bytes certs[3];
+	struct ek_result r;
+	struct file area;
+
+	(void)state;
+	load_chain(&c, "swtpm/ekcert_rsa.der", "swtpm/issuercert.pem",
+	    "swtpm/swtpm-localca-rootca-cert.pem");
+	root = operator_root(&c.files[2]);
+	check_good(&c, &roots, EK_USE_ENDORSEMENT, "operator");
+	check_every_change(&c, &roots, EK_USE_ENDORSEMENT);
+	for (size_t i = 0; i < 3; i++)
+		certs[i] =
+		    (struct tpm_bytes){ c.files[i].bytes, c.files[i].len };
+	r = ek_chain_verify(certs, 3, &roots, 1, EK_USE_ENDORSEMENT);
+	load_own("swtpm/ek.tpmt", &area);
+	assert_int_equal(tpm_public_parse(area.bytes, area.len, &ek), 0);
+	assert_false(ek_key_is(&r, &ek));
+	EVP_PKEY_free(r.key);
+}
+
 static void
 odd_numbers_of_certificates_are_refused(void **state)
 {
@@ -456,6 +484,8 @@ main(void)
 		cmocka_unit_test(
 		    real_certificates_for_something_else_are_refused),
 		cmocka_unit_test(our_swtpm_certificate_matches_its_key),
+		cmocka_unit_test(
+		    an_rsa_endorsement_key_has_a_certificate_as_well),
 		cmocka_unit_test(odd_numbers_of_certificates_are_refused),
 	};
 

@@ -167,6 +167,55 @@ our_quotes_verify_and_no_changed_one(void **state)
 	check_every_change(&q);
 }
 
+static int
+verify_text(const struct quote *q)
+{
+	struct tpm_signature s;
+	struct tpm_public ak;
+	int r;
+
+	if ((r = tpm_public_parse(q->ak.bytes, q->ak.len, &ak)) < 0 ||
+	    (r = tpm_signature_parse(
+		 q->signature.bytes, q->signature.len, &s)) < 0)
+		return r;
+	return tpm_signature_verify(&s, &ak, q->message.bytes, q->message.len);
+}
+
+// By a ticket of the TPM's own hash, as blobs of the old dialect are: in one
+// piece, and in a sequence.  It is no quote, whatever it says.
+static void
+what_a_restricted_key_signed_is_the_text_and_no_quote(void **state)
+{
+	static const char *const names[][2] = {
+		{ "swtpm/v1.bin", "swtpm/v1.sig" },
+		{ "swtpm/big.bin", "swtpm/big.sig" },
+	};
+	struct file der;
+	uint8_t mask;
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		struct quote q = { 0 };
+		struct file *const parts[] = { &q.message, &q.signature };
+
+		load_own("swtpm/ak.tpmt", &q.ak);
+		(i == 0 ? load_own : load_shared)(names[i][0], &q.message);
+		(i == 0 ? load_own : load_shared)(names[i][1], &der);
+		signature_of_der(&der, &q.signature);
+		assert_int_equal(verify_text(&q), 0);
+		assert_int_equal(verify(&q), -EBADMSG);
+		for (size_t p = 0; p < N_ELEMENTS(parts); p++)
+			for (size_t at = 0; at < parts[p]->len; at++)
+				for (unsigned n = 0;
+				     (mask = byte_change(n)) != 0; n++) {
+					parts[p]->bytes[at] ^= mask;
+					assert_int_not_equal(
+					    verify_text(&q), 0);
+					parts[p]->bytes[at] ^= mask;
+				}
+	}
+}
+
 static void
 a_quote_says_what_was_asked(void **state)
 {
@@ -674,6 +723,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(our_quotes_verify_and_no_changed_one),
+		cmocka_unit_test(
+		    what_a_restricted_key_signed_is_the_text_and_no_quote),
 		cmocka_unit_test(a_quote_says_what_was_asked),
 		cmocka_unit_test(
 		    the_blob_key_has_the_name_that_its_tpm_computes),
