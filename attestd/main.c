@@ -214,12 +214,15 @@ init_role(struct attestd *d, const struct settings *s, struct paths *ret)
 }
 
 static int
-examine(const struct settings *s)
+examine(struct settings *s)
 {
 	struct examiner_options o = examiner_options_of(s);
+	int r;
 
 	init_libraries();
-	return examiner_run(&o);
+	r = examiner_run(&o);
+	options_done(options, N_ELEMENTS(options), s);
+	return r;
 }
 
 // Its channels are there, and nobody may read its memory.
