@@ -81,12 +81,16 @@ keep_allowed(char **ret)
 static bool
 is_clean(void)
 {
+#ifdef UNCONFINED
+	return true; // valgrind, which it may run under, has variables
+#else
 	unsigned n = 0;
 
 	for (char **e = environ; *e != NULL; e++)
 		if (!is_allowed(*e) || ++n >= VARIABLES_MAX)
 			return false;
 	return true;
+#endif
 }
 
 void

@@ -9,7 +9,7 @@ tests_tools_meshllm_demo_backend_SOURCES = \
 	tests/tools/tool.c tests/tools/tool.h
 tests_tools_meshllm_demo_backend_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_tools_meshllm_demo_backend_LDADD = $(EVENT_LIBS)
-EXTRA_DIST += tests/tools/README.md
+EXTRA_DIST += tests/tools/README.md tests/tools/valgrind-daemons
 dist_check_SCRIPTS += tests/tools/backend_test
 TESTS += tests/tools/backend_test
 # What the search for secrets needs.
