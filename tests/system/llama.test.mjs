@@ -194,19 +194,27 @@ describe('a llama-server behind another node', { skip: why }, () => {
   test('the conformance client of the rigs', { timeout: 300000,
     skip: rig ? false : 'no client: set CONFORMANCE_CLIENT' }, async () => {
     const dir = mkdtempSync(path.join(tmpdir(), 'meshllm-test-'))
-    const run = async (base, name) => {
+    const run = async (base, name, more = {}) => {
       const file = path.join(dir, name)
       await new Program('node', ['client.mjs'], { cwd: rig, env: {
         ...process.env, BASE_URL: base, DIRECT_URL: `${llama.url}/v1`,
-        MODEL: 'tiny', RESULT_FILE: file } }).ended
+        MODEL: 'tiny', RESULT_FILE: file, ...more } }).ended
       return JSON.parse(readFileSync(file))
     }
     try {
       const direct = await run(`${llama.url}/v1`, 'direct.json')
       const mesh = await run(client.baseUrl, 'mesh.json')
-      const worse = Object.keys(direct).filter(name => direct[name].ok &&
-        !mesh[name]?.ok && !OURS.test(name))
-      assert.deepEqual(worse, [])
+      const isWorse = name => direct[name].ok && !mesh[name]?.ok &&
+        !OURS.test(name)
+      // Its deadlines are short and the model has its moods: what is worse is
+      // so each time.
+      for (const name of Object.keys(direct).filter(isWorse)) {
+        console.log(`# once more: ${name}: ${mesh[name]?.err}`)
+        Object.assign(mesh, await run(client.baseUrl, 'again.json',
+          { ONLY: `^${name.replace(/\W/g, '.')}$` }))
+      }
+      assert.deepEqual(Object.keys(direct).filter(isWorse)
+        .map(name => `${name}: ${mesh[name]?.err}`), [])
       assert.ok(Object.values(mesh).filter(c => c.ok).length >= 90)
     } finally {
       rmSync(dir, { recursive: true })
