@@ -251,6 +251,17 @@ b64_decoded_len(const uint8_t *text, size_t len)
 	return len / 4 * 3 - padding_len(text, len);
 }
 
+size_t
+b64_decode_some(uint8_t *ret, const uint8_t *text, size_t len)
+{
+	size_t done = try_decode_wide(ret, text, len);
+
+	for (; HAS_BLOCKS && len - done > BLOCK_CHARS; done += BLOCK_CHARS)
+		if (!decode_block(ret + done / 4 * 3, text + done))
+			break;
+	return done;
+}
+
 int
 b64_decode(uint8_t *ret, const uint8_t *text, size_t len, size_t *ret_len)
 {

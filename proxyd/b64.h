@@ -25,4 +25,9 @@ size_t b64_decoded_len(const uint8_t *text, size_t len);
 MUST_CHECK int b64_decode(
     uint8_t *ret, const uint8_t *text, size_t len, size_t *ret_len);
 
+// Decode in front of anything that is not plain base64, or too little of it to
+// be worth while; returns the length of that text, a multiple of 4.  ret may
+// be the text itself or lie before it; up to 4 bytes more are overwritten.
+size_t b64_decode_some(uint8_t *ret, const uint8_t *text, size_t len);
+
 #endif

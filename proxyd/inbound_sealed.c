@@ -5,15 +5,18 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "cryptod/client.h"
 #include "proxyd/inbound_state.h"
 
-enum { ENVELOPE_READ_BYTES = 256 * 1024 };
+enum {
+	ENVELOPE_READ_BYTES = 256 * 1024,
+	EARLY_FROM = 64 * 1024, // shorter ones are there before their keys
+};
 
 void
 inbound_drop_envelope(struct inbound *in)
 {
 	sealed_envelope_done(&in->envelope);
+	sodium_memzero(&in->keys, sizeof(in->keys));
 	proxyd_unhold(in->d, &in->held);
 }
 
@@ -59,6 +62,42 @@ take_opened(struct inbound *in, uint8_t *text, size_t n)
 }
 
 static void
+open_with_keys(struct inbound *in)
+{
+	struct inbound_keys keys = in->keys;
+	uint8_t *text;
+	size_t i, n;
+
+	sodium_memzero(&in->keys, sizeof(in->keys));
+	for (i = 0; i < keys.n; i++)
+		if (sealed_envelope_open(&in->envelope,
+			keys.candidates[i].request_key, &text, &n) == 0)
+			break;
+	if (i == keys.n) {
+		inbound_drop(in, "sealed to another key, or damaged");
+	} else if (inbound_begin(in, ENDPOINT_NONE) == 0) {
+		answer_seal(&in->req->answer, keys.candidates[i].inference_key,
+		    keys.candidates[i].request_key);
+		take_opened(in, text, n);
+	}
+	sodium_memzero(&keys, sizeof(keys));
+}
+
+static void
+keep_keys(struct inbound *in, const struct cryptod_opened *opened)
+{
+	in->keys.n = opened->n_candidates;
+	for (size_t i = 0; i < opened->n_candidates; i++) {
+		const struct cryptod_candidate *c = &opened->candidates[i];
+
+		memcpy(in->keys.candidates[i].inference_key, c->inference_key,
+		    INFERENCE_KEY_LEN);
+		memcpy(in->keys.candidates[i].request_key, c->request_key,
+		    REQUEST_KEY_LEN);
+	}
+}
+
+static void
 on_opened(
     void *arg, int status, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
@@ -69,8 +108,6 @@ on_opened(
 	};
 	struct inbound *in = arg;
 	struct cryptod_opened keys;
-	uint8_t *text;
-	size_t n;
 
 	(void)frame;
 	in->open_id = 0;
@@ -85,19 +122,23 @@ on_opened(
 			: "refused by cryptod");
 		return;
 	}
-	for (size_t i = 0; i < keys.n_candidates; i++) {
-		const struct cryptod_candidate *c = &keys.candidates[i];
+	keep_keys(in, &keys);
+	if (in->state != INBOUND_ENVELOPE)
+		open_with_keys(in);
+	else if (in->keys.n > 0) // the first is the current one
+		sealed_envelope_open_early(
+		    &in->envelope, in->keys.candidates[0].request_key);
+}
 
-		if (sealed_envelope_open(
-			&in->envelope, c->request_key, &text, &n) < 0)
-			continue;
-		if (inbound_begin(in, ENDPOINT_NONE) < 0)
-			return;
-		answer_seal(&in->req->answer, c->inference_key, c->request_key);
-		take_opened(in, text, n);
-		return;
-	}
-	inbound_drop(in, "sealed to another key, or damaged");
+static int
+ask_for_keys(struct inbound *in)
+{
+	if (in->d->cryptod != NULL &&
+	    cryptod_open_send(in->d->cryptod, in->envelope.ephemeral_key,
+		ASK_DEADLINE_MS, on_opened, in, &in->open_id) == 0)
+		return 0;
+	inbound_drop(in, "cryptod is not running");
+	return -EPIPE;
 }
 
 void
@@ -112,13 +153,11 @@ inbound_envelope_complete(struct inbound *in)
 		inbound_drop(in, "the sealed envelope is malformed");
 		return;
 	}
-	if (in->d->cryptod == NULL ||
-	    cryptod_open_send(in->d->cryptod, in->envelope.ephemeral_key,
-		ASK_DEADLINE_MS, on_opened, in, &in->open_id) < 0) {
-		inbound_drop(in, "cryptod is not running");
-		return;
-	}
 	in->state = INBOUND_OPENING;
+	if (in->keys.n > 0)
+		open_with_keys(in);
+	else if (in->open_id == 0)
+		(void)!ask_for_keys(in);
 }
 
 static int
@@ -150,6 +189,23 @@ inbound_begin_sealed(struct inbound *in, const uint8_t *bytes, size_t n)
 		stream_read_start(&in->stream, in->d->timeouts.body);
 }
 
+// A long request costs more time to decode and open than to ask for its key.
+static int
+work_ahead(struct inbound *in)
+{
+	struct sealed_envelope *e = &in->envelope;
+
+	if (buf_len(&e->in) < EARLY_FROM)
+		return 0;
+	if (!in->was_begun) {
+		in->was_begun = true;
+		if (sealed_envelope_begin(e) == 0 && ask_for_keys(in) < 0)
+			return -ECANCELED;
+	}
+	sealed_envelope_advance(e);
+	return 0;
+}
+
 // Straight into the envelope's buffer, no copy.
 ssize_t
 inbound_read_envelope(struct inbound *in)
@@ -169,7 +225,7 @@ inbound_read_envelope(struct inbound *in)
 	n = stream_recv(&in->stream, at, room);
 	if (n > 0) {
 		sealed_envelope_commit(&in->envelope, (size_t)n);
-		if (hold_envelope(in) < 0)
+		if (hold_envelope(in) < 0 || work_ahead(in) < 0)
 			return -ECANCELED;
 	}
 	return n;

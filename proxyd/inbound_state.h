@@ -4,6 +4,7 @@
 #ifndef PROXYD_INBOUND_STATE_H
 #define PROXYD_INBOUND_STATE_H
 
+#include "cryptod/client.h"
 #include "proxyd/http_body.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/request.h"
@@ -20,6 +21,15 @@ enum inbound_state {
 	INBOUND_LINGER, // answered; gossipd takes its time to deliver
 };
 
+// The answer of cryptod, kept while the rest of a long request comes.
+struct inbound_keys {
+	size_t n;
+	struct {
+		uint8_t inference_key[INFERENCE_KEY_LEN];
+		uint8_t request_key[REQUEST_KEY_LEN];
+	} candidates[CRYPTOD_CANDIDATES_MAX];
+};
+
 struct inbound {
 	struct reap reap;
 	TAILQ_ENTRY(inbound) entry;
@@ -33,6 +43,8 @@ struct inbound {
 	struct sealed_envelope envelope;
 	size_t held;	  // proxyd_hold()
 	uint32_t open_id; // 0: not waiting
+	bool was_begun;	  // sealed_envelope_begin() was tried
+	struct inbound_keys keys;
 	struct buf head;
 	size_t scanned;
 	struct http_body body;

@@ -1,5 +1,6 @@
 // The host's side of a sealed request (wire-v1 4.3): collected, then read,
-// decoded and opened where it lies.
+// decoded and opened where it lies.  A long one is decoded and opened while it
+// comes, if it is written as our own are: the ciphertext last, no escapes.
 //
 // Everything in it was chosen by a stranger until the box has opened, and
 // after that as well: then it is an HTTP request of a stranger.  It must never
@@ -15,6 +16,12 @@
 #include "proxyd/b64.h"
 #include "proxyd/box.h"
 #include "proxyd/json_text.h"
+
+enum {
+	BOX_HEAD_LEN = SEALED_NONCE_LEN + SEALED_MAC_LEN,
+	BEGINNING_MAX = 2 * SEALED_HEAD_MAX,
+	STUCK_LEN = 64, // more than is left of plain base64
+};
 
 enum member { MODEL, EPHEMERAL_KEY, CIPHERTEXT, N_MEMBERS };
 static const char *const member_names[N_MEMBERS] = {
@@ -42,7 +49,7 @@ int
 sealed_envelope_reserve(
     struct sealed_envelope *e, size_t n, uint8_t **ret, size_t *ret_size)
 {
-	size_t left = e->in.max - buf_len(&e->in);
+	size_t left = e->in.max - buf_len(&e->in) - e->saved;
 	int r;
 
 	if (left == 0) {
@@ -83,18 +90,22 @@ find_member(const uint8_t *key, size_t len)
 }
 
 static int
-read_member(struct json_text *t, struct text found[static N_MEMBERS])
+read_name(struct json_text *t, enum member *ret)
 {
-	enum member m;
-	uint8_t *key;
+	uint8_t *name;
 	size_t len;
 	int r;
 
-	if ((r = json_text_string(t, &key, &len)) < 0)
+	if ((r = json_text_string(t, &name, &len)) < 0)
 		return r;
-	m = find_member(key, len);
-	if (!json_text_take(t, ':'))
-		return -EBADMSG;
+	*ret = find_member(name, len);
+	return json_text_take(t, ':') ? 0 : -EBADMSG;
+}
+
+static int
+read_value(
+    struct json_text *t, enum member m, struct text found[static N_MEMBERS])
+{
 	if (m == N_MEMBERS)
 		return json_text_skip(t, 1);
 	if (found[m].at != NULL)
@@ -102,21 +113,19 @@ read_member(struct json_text *t, struct text found[static N_MEMBERS])
 	return json_text_string(t, &found[m].at, &found[m].len);
 }
 
+// Behind a member, to the end.
 static int
-read_object(struct json_text *t, struct text found[static N_MEMBERS])
+read_rest(struct json_text *t, struct text found[static N_MEMBERS])
 {
+	enum member m;
 	int r;
 
-	if (!json_text_take(t, '{'))
+	while (json_text_take(t, ','))
+		if ((r = read_name(t, &m)) < 0 ||
+		    (r = read_value(t, m, found)) < 0)
+			return r;
+	if (!json_text_take(t, '}'))
 		return -EBADMSG;
-	if (!json_text_take(t, '}')) {
-		do {
-			if ((r = read_member(t, found)) < 0)
-				return r;
-		} while (json_text_take(t, ','));
-		if (!json_text_take(t, '}'))
-			return -EBADMSG;
-	}
 	json_text_skip_space(t);
 	if (t->at != t->end)
 		return -EBADMSG;
@@ -125,6 +134,19 @@ read_object(struct json_text *t, struct text found[static N_MEMBERS])
 			return -EBADMSG;
 	}
 	return 0;
+}
+
+static int
+read_object(struct json_text *t, struct text found[static N_MEMBERS])
+{
+	enum member m;
+	int r;
+
+	if (!json_text_take(t, '{'))
+		return -EBADMSG;
+	if ((r = read_name(t, &m)) < 0 || (r = read_value(t, m, found)) < 0)
+		return r;
+	return read_rest(t, found);
 }
 
 static int
@@ -140,28 +162,145 @@ decode_key(struct sealed_envelope *e, const struct text *key)
 	return 0;
 }
 
+// ---- while it comes
+
+// The members in front of the ciphertext; t is then at its value.
+static int
+read_beginning(struct json_text *t, struct text found[static N_MEMBERS])
+{
+	enum member m;
+	int r;
+
+	if (!json_text_take(t, '{'))
+		return -EBADMSG;
+	while ((r = read_name(t, &m)) == 0 && m != CIPHERTEXT)
+		if (read_value(t, m, found) < 0 || !json_text_take(t, ','))
+			return -EBADMSG;
+	json_text_skip_space(t);
+	return r == 0 && t->at < t->end && *t->at == '"' ? 0 : -EBADMSG;
+}
+
+int
+sealed_envelope_begin(struct sealed_envelope *e)
+{
+	uint8_t copy[BEGINNING_MAX]; // what is read is changed by it
+	struct text found[N_MEMBERS] = { 0 };
+	struct json_text t = { copy + 1, copy };
+	size_t n = buf_len(&e->in);
+
+	n = n < sizeof(copy) ? n : sizeof(copy);
+	if (n == 0 || *buf_data(&e->in) != SEALED_MARK)
+		return -EAGAIN;
+	memcpy(copy, buf_data(&e->in), n);
+	t.end += n;
+	if (read_beginning(&t, found) < 0 || found[EPHEMERAL_KEY].at == NULL)
+		return -EAGAIN;
+	if (decode_key(e, &found[EPHEMERAL_KEY]) < 0) {
+		e->stage = SEALED_STAGE_NONE; // that is for the end to say
+		return -EAGAIN;
+	}
+	for (unsigned m = 0; m < N_MEMBERS; m++)
+		e->seen |= found[m].at != NULL ? 1U << m : 0;
+	e->box_at = e->text_at = (size_t)(t.at - copy);
+	e->is_early = true;
+	return 0;
+}
+
+static void
+open_some(struct sealed_envelope *e)
+{
+	size_t from = e->box_at + BOX_HEAD_LEN + e->opened;
+
+	if (!e->is_opening || e->text_at <= from)
+		return;
+	box_open(&e->box, buf_data(&e->in) + from, e->text_at - from);
+	e->opened += e->text_at - from;
+}
+
+void
+sealed_envelope_open_early(struct sealed_envelope *e,
+    const uint8_t request_key[static REQUEST_KEY_LEN])
+{
+	if (!e->is_early || e->is_opening ||
+	    e->text_at < e->box_at + BOX_HEAD_LEN ||
+	    box_init(&e->box, request_key, buf_data(&e->in) + e->box_at) < 0)
+		return;
+	memcpy(e->box_key, request_key, REQUEST_KEY_LEN);
+	e->is_opening = true;
+	open_some(e);
+}
+
+// What is decoded takes the place of its text.  The rest moves up behind it,
+// with a quote in front: so it stays a JSON string, which the end is read as.
+void
+sealed_envelope_advance(struct sealed_envelope *e)
+{
+	uint8_t *quote, *text;
+	size_t len, used, out;
+
+	if (!e->is_early || e->is_stuck)
+		return;
+	quote = buf_data(&e->in) + e->text_at;
+	text = quote + 1;
+	len = buf_len(&e->in) - e->text_at - 1;
+	used = b64_decode_some(quote, text, len);
+	out = used / 4 * 3;
+	memmove(quote + out + 1, text + used, len - used);
+	quote[out] = '"';
+	e->text_at += out;
+	e->saved += used - out;
+	buf_truncate(&e->in, buf_len(&e->in) - (used - out));
+	// The string's end, or an escape: what follows is for the end.
+	e->is_stuck = len - used > STUCK_LEN;
+	open_some(e);
+}
+
+// ---- when all is there
+
+static int
+read_text(struct sealed_envelope *e, struct text found[static N_MEMBERS])
+{
+	uint8_t *at = buf_data(&e->in);
+	struct json_text t = { at + 1, at + buf_len(&e->in) };
+	struct text *rest = &found[CIPHERTEXT];
+
+	if (!e->is_early)
+		return read_object(&t, found);
+	for (unsigned m = 0; m < N_MEMBERS; m++)
+		if ((e->seen & 1U << m) != 0)
+			found[m].at = at; // not to come again
+	t.at = at + e->text_at;
+	if (json_text_string(&t, &rest->at, &rest->len) < 0)
+		return -EBADMSG;
+	return read_rest(&t, found);
+}
+
 int
 sealed_envelope_parse(struct sealed_envelope *e)
 {
-	struct text found[N_MEMBERS] = { 0 };
-	struct json_text t;
+	struct text found[N_MEMBERS] = { 0 }, *box = &found[CIPHERTEXT];
+	size_t before = 0, len;
+	uint8_t *to;
 	int r;
 
 	assert(!e->parsed);
-	if (buf_len(&e->in) == e->in.max)
+	if (buf_len(&e->in) + e->saved == e->in.max)
 		return refuse(e, SEALED_STAGE_SIZE);
 	if (buf_len(&e->in) == 0 || *buf_data(&e->in) != SEALED_MARK)
 		return refuse(e, SEALED_STAGE_MARK);
-	t.at = buf_data(&e->in) + 1;
-	t.end = buf_data(&e->in) + buf_len(&e->in);
-	if (read_object(&t, found) < 0)
+	if (read_text(e, found) < 0)
 		return refuse(e, SEALED_STAGE_JSON);
-	if ((r = decode_key(e, &found[EPHEMERAL_KEY])) < 0)
+	to = box->at;
+	if (e->is_early) {
+		before = e->text_at - e->box_at;
+		to = buf_data(&e->in) + e->text_at;
+	} else if ((r = decode_key(e, &found[EPHEMERAL_KEY])) < 0) {
 		return r;
-	e->ciphertext = found[CIPHERTEXT].at;
-	if (b64_decode(e->ciphertext, e->ciphertext, found[CIPHERTEXT].len,
-		&e->ciphertext_len) < 0)
+	}
+	if (b64_decode(to, box->at, box->len, &len) < 0)
 		return refuse(e, SEALED_STAGE_BASE64);
+	e->ciphertext = to - before;
+	e->ciphertext_len = before + len;
 	e->parsed = true;
 	return 0;
 }
@@ -172,22 +311,48 @@ sealed_envelope_key_is_zero(const struct sealed_envelope *e)
 	return sodium_is_zero(e->ephemeral_key, sizeof(e->ephemeral_key)) != 0;
 }
 
-// In one pass; for a key that is not the right one the way back as well.
-static int
-open_box(uint8_t *bytes, size_t n, const uint8_t *nonce_mac, const uint8_t *key)
+// Back to what came.
+static void
+close_again(struct sealed_envelope *e, uint8_t *bytes, size_t n,
+    const uint8_t key[static REQUEST_KEY_LEN])
 {
 	struct box box;
 
-	if (box_init(&box, key, nonce_mac) < 0)
-		return -ENOMEM;
-	box_open(&box, bytes, n);
-	if (box_check(&box, nonce_mac + SEALED_NONCE_LEN) == 0)
-		return 0;
-	if (box_init(&box, key, nonce_mac) < 0)
-		return -ENOMEM;
+	if (box_init(&box, key, e->ciphertext) < 0)
+		return; // then no other key opens it
 	box_seal(&box, bytes, n);
 	box_done(&box);
-	return -EBADMSG;
+}
+
+static void
+stop_early(struct sealed_envelope *e)
+{
+	box_done(&e->box);
+	sodium_memzero(e->box_key, sizeof(e->box_key));
+	e->is_opening = false;
+	e->opened = 0;
+}
+
+// In one pass, of which a part may be behind us.
+static int
+open_box(struct sealed_envelope *e, uint8_t *bytes, size_t n,
+    const uint8_t key[static REQUEST_KEY_LEN])
+{
+	int r;
+
+	if (e->is_opening &&
+	    sodium_memcmp(e->box_key, key, sizeof(e->box_key)) != 0) {
+		close_again(e, bytes, e->opened, e->box_key);
+		stop_early(e);
+	}
+	if (!e->is_opening && box_init(&e->box, key, e->ciphertext) < 0)
+		return -ENOMEM;
+	box_open(&e->box, bytes + e->opened, n - e->opened);
+	r = box_check(&e->box, e->ciphertext + SEALED_NONCE_LEN);
+	stop_early(e);
+	if (r < 0)
+		close_again(e, bytes, n, key);
+	return r;
 }
 
 int
@@ -199,11 +364,11 @@ sealed_envelope_open(struct sealed_envelope *e,
 	size_t len;
 
 	assert(e->parsed);
-	if (e->ciphertext_len < SEALED_NONCE_LEN + SEALED_MAC_LEN)
+	if (e->ciphertext_len < BOX_HEAD_LEN)
 		return refuse(e, SEALED_STAGE_DECRYPT);
-	box = e->ciphertext + SEALED_NONCE_LEN + SEALED_MAC_LEN;
-	len = e->ciphertext_len - SEALED_NONCE_LEN - SEALED_MAC_LEN;
-	if (open_box(box, len, e->ciphertext, request_key) < 0)
+	box = e->ciphertext + BOX_HEAD_LEN;
+	len = e->ciphertext_len - BOX_HEAD_LEN;
+	if (open_box(e, box, len, request_key) < 0)
 		return refuse(e, SEALED_STAGE_DECRYPT);
 	e->stage = SEALED_STAGE_NONE;
 	e->parsed = false; // not to be opened twice
@@ -231,7 +396,9 @@ sealed_stage_name(enum sealed_stage stage)
 void
 sealed_envelope_done(struct sealed_envelope *e)
 {
+	stop_early(e);
 	buf_release(&e->in);
+	e->is_early = false;
 	e->ciphertext = NULL;
 	e->ciphertext_len = 0;
 	e->parsed = false;

@@ -17,6 +17,7 @@
 #include "common/cleanup.h"
 #include "common/sizes.h"
 #include "common/slice.h"
+#include "proxyd/box.h"
 
 enum {
 	SEALED_MARK = 0xe1,
@@ -118,6 +119,16 @@ struct sealed_envelope {
 	uint8_t *ciphertext; // into `in`: nonce, authenticator, bytes
 	size_t ciphertext_len;
 	bool parsed;
+	// While it comes, after sealed_envelope_begin():
+	bool is_early, is_stuck;
+	unsigned seen;	// members, by their bits
+	size_t box_at;	// in `in`: the ciphertext, decoded up to ...
+	size_t text_at; // ... here, where the rest of the string begins
+	size_t saved;	// bytes by which the text is shorter now
+	bool is_opening;
+	struct box box;
+	uint8_t box_key[REQUEST_KEY_LEN];
+	size_t opened; // of the box
 };
 
 // max: of the text after the mark, at most SEALED_ENVELOPE_MAX.
@@ -128,6 +139,16 @@ void sealed_envelope_init(struct sealed_envelope *, size_t max);
 MUST_CHECK int sealed_envelope_reserve(
     struct sealed_envelope *, size_t n, uint8_t **ret, size_t *ret_size);
 void sealed_envelope_commit(struct sealed_envelope *, size_t n);
+// The text so far, of which the first is enough to know the ephemeral key:
+// work on the rest while it comes.  -EAGAIN: it is not written as ours is;
+// nothing is lost but the time.
+MUST_CHECK int sealed_envelope_begin(struct sealed_envelope *);
+// With the key that is the most likely one; what it gives is not handed out
+// before all was authenticated.
+void sealed_envelope_open_early(struct sealed_envelope *,
+    const uint8_t request_key[static REQUEST_KEY_LEN]);
+// More has come: decode it, and open it when there is a key.
+void sealed_envelope_advance(struct sealed_envelope *);
 // The opener finished its side: read the text, in place.  -EBADMSG, with the
 // stage set.  The ephemeral key may be of small order: cryptod refuses it;
 // sealed_envelope_key_is_zero() sees the plain case without asking.

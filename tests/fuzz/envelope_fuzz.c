@@ -1,5 +1,6 @@
-// Targets: sealed_envelope_parse, sealed_envelope_open, json_text_*.  Bytes
-// of a stranger never open; pieces make no difference.  The input is also
+// Targets: sealed_envelope_parse, _begin, _advance and _open, json_text_*.
+// Bytes of a stranger never open; pieces, and work that is done while they
+// come, make no difference.  The input is also
 // used as a model and a body that must arrive as they were.
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,19 @@ check(bool promise)
 		abort();
 }
 
+// With a key: work on what is there already.
 static void
-feed(struct sealed_envelope *e, const uint8_t *data, size_t size, size_t piece)
+work_ahead(struct sealed_envelope *e, const uint8_t *key)
+{
+	if (key == NULL || (!e->is_early && sealed_envelope_begin(e) < 0))
+		return;
+	sealed_envelope_advance(e);
+	sealed_envelope_open_early(e, key);
+}
+
+static void
+feed(struct sealed_envelope *e, const uint8_t *data, size_t size, size_t piece,
+    const uint8_t *key)
 {
 	uint8_t *room;
 	size_t n;
@@ -28,6 +40,7 @@ feed(struct sealed_envelope *e, const uint8_t *data, size_t size, size_t piece)
 		n = n < size ? n : size;
 		memcpy(room, data, n);
 		sealed_envelope_commit(e, n);
+		work_ahead(e, key);
 		data += n;
 		size -= n;
 	}
@@ -44,8 +57,8 @@ read_stranger(const uint8_t *data, size_t size)
 
 	sealed_envelope_init(&whole, 100000);
 	sealed_envelope_init(&pieces, 100000);
-	feed(&whole, data, size, SIZE_MAX);
-	feed(&pieces, data, size, 5);
+	feed(&whole, data, size, SIZE_MAX, NULL);
+	feed(&pieces, data, size, 5, key);
 	r = sealed_envelope_parse(&whole);
 	check(sealed_envelope_parse(&pieces) == r);
 	check(whole.stage == pieces.stage);
@@ -54,6 +67,9 @@ read_stranger(const uint8_t *data, size_t size)
 			  INFERENCE_KEY_LEN) == 0);
 		check(whole.ciphertext_len == pieces.ciphertext_len);
 		check(sealed_envelope_open(&whole, key, &plain, &n) < 0);
+		check(sealed_envelope_open(&pieces, key, &plain, &n) < 0);
+		check(memcmp(whole.ciphertext, pieces.ciphertext,
+			  whole.ciphertext_len) == 0);
 	}
 	sealed_envelope_done(&whole);
 	sealed_envelope_done(&pieces);
@@ -79,7 +95,7 @@ send_and_open(const uint8_t *data, size_t size)
 	}
 	sealed_envelope_init(&e, SEALED_ENVELOPE_MAX);
 	while ((n = sealed_request_next(&s, block, sizeof(block))) > 0)
-		feed(&e, block, n, SIZE_MAX);
+		feed(&e, block, n, SIZE_MAX, key);
 	check(sealed_envelope_parse(&e) == 0);
 	check(sealed_envelope_open(&e, key, &plain, &n) == 0);
 	check(n == size && memcmp(plain, data, n) == 0);

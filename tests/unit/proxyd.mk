@@ -7,7 +7,8 @@ PROXYPARSE_TESTS = tests/unit/box_test \
 	tests/unit/usage_test tests/unit/http_body_test tests/unit/http_head_test \
 	tests/unit/json_scan_test tests/unit/proxyparse_test \
 	tests/unit/multipart_test tests/unit/responses_test \
-	tests/unit/sealed_answer_test tests/unit/sealed_request_test
+	tests/unit/sealed_answer_test tests/unit/sealed_early_test \
+	tests/unit/sealed_request_test
 check_PROGRAMS += $(PROXYPARSE_TESTS)
 TESTS += $(PROXYPARSE_TESTS)
 PROXYPARSE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
@@ -44,6 +45,10 @@ tests_unit_sealed_answer_test_SOURCES = tests/unit/sealed_answer_test.c \
 	tests/unit/sealed_vectors.c tests/unit/sealed_vectors.h
 tests_unit_sealed_answer_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
 tests_unit_sealed_answer_test_LDADD = $(PROXYPARSE_TEST_LIBS)
+tests_unit_sealed_early_test_SOURCES = tests/unit/sealed_early_test.c \
+	tests/unit/sealed_vectors.c tests/unit/sealed_vectors.h
+tests_unit_sealed_early_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)
+tests_unit_sealed_early_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 tests_unit_sealed_request_test_SOURCES = tests/unit/sealed_request_test.c \
 	tests/unit/sealed_vectors.c tests/unit/sealed_vectors.h
 tests_unit_sealed_request_test_CFLAGS = $(PROXYPARSE_TEST_CFLAGS)

@@ -85,3 +85,82 @@ assert_sha256(const uint8_t *at, size_t len, const char *expected)
 	(void)sodium_bin2hex(text, sizeof(text), hash, sizeof(hash));
 	assert_string_equal(text, expected);
 }
+
+static void
+work_ahead(struct arrival *a, struct sealed_envelope *e)
+{
+	uint8_t key[32];
+
+	if (a->how == COLLECTED)
+		return;
+	if (!a->was_begun && sealed_envelope_begin(e) == 0)
+		a->was_begun = true;
+	assert_int_equal(e->stage, SEALED_STAGE_NONE);
+	sealed_envelope_advance(e);
+	if (!a->was_begun || a->keys == NULL || a->how == EARLY_WITHOUT_KEY ||
+	    crypto_box_beforenm(key, e->ephemeral_key, a->keys->host_secret) !=
+		0)
+		return;
+	key[0] ^= a->how == EARLY_WITH_ANOTHER_KEY;
+	sealed_envelope_open_early(e, key);
+	a->n_early = e->opened;
+}
+
+void
+feed_envelope(struct arrival *a, struct sealed_envelope *e, const uint8_t *at,
+    size_t len, size_t piece)
+{
+	uint8_t *room;
+	size_t n;
+
+	while (len > 0) {
+		n = piece < len ? piece : len;
+		assert_int_equal(sealed_envelope_reserve(e, n, &room, &n), 0);
+		n = n < len ? n : len;
+		memcpy(room, at, n);
+		sealed_envelope_commit(e, n);
+		work_ahead(a, e);
+		at += n;
+		len -= n;
+	}
+}
+
+// What the host makes of it: the plaintext, or the stage of the refusal.
+int
+host_opens(struct arrival *a, const struct bytes *b, size_t piece,
+    struct sealed_envelope *e, struct bytes *ret)
+{
+	const struct keys *k = a->keys;
+	uint8_t key[32];
+	int r;
+
+	sealed_envelope_init(e, SEALED_ENVELOPE_MAX);
+	// Without the type of the stream.
+	feed_envelope(a, e, b->at + 1, b->len - 1, piece);
+	if ((r = sealed_envelope_parse(e)) < 0)
+		return r;
+	// cryptod's part.
+	if (crypto_box_beforenm(key, e->ephemeral_key, k->host_secret) != 0) {
+		assert_true(sealed_envelope_key_is_zero(e));
+		e->stage = SEALED_STAGE_KEY;
+		return -EBADMSG;
+	}
+	assert_false(sealed_envelope_key_is_zero(e));
+	return sealed_envelope_open(e, key, &ret->at, &ret->len);
+}
+
+struct bytes
+collect(struct sealed_request *s, size_t piece)
+{
+	struct bytes b = { 0 };
+	size_t n, left = sealed_request_left(s);
+
+	b.at = malloc(left + 1);
+	assert_non_null(b.at);
+	while ((n = sealed_request_next(
+		    s, b.at + b.len, piece < left ? piece : left - b.len)) > 0)
+		b.len += n;
+	assert_int_equal(b.len, left);
+	assert_int_equal(sealed_request_left(s), 0);
+	return b;
+}
