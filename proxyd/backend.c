@@ -65,7 +65,8 @@ backend_conn_put(struct backend_conn *conn)
 {
 	struct backend *backend = conn->backend;
 
-	if (backend->n_idle >= BACKEND_IDLE_MAX || backend->d->is_stopping) {
+	if (backend->n_idle >= BACKEND_IDLE_MAX || backend->d->is_stopping ||
+	    backend->is_retired) {
 		backend_conn_drop(conn);
 		return;
 	}
@@ -111,6 +112,8 @@ backend_conn_get(struct backend *backend, bool must_be_new,
 {
 	struct backend_conn *conn = TAILQ_FIRST(&backend->idle);
 
+	if (backend->is_retired)
+		return -ENOENT;
 	*ret_reused = conn != NULL && !must_be_new;
 	if (!*ret_reused)
 		return conn_new(backend, ops, arg, ret);
@@ -195,8 +198,6 @@ backend_init(struct backend *backend, struct proxyd *d, const char *text,
 	}
 	backend->text = backend->spec.text;
 	backend->url = backend->spec.url;
-	if (backend->spec.key_file[0] != '\0' && load_key(backend, error) < 0)
-		return -EINVAL;
 	backend->idle_timeout = event_base_init_common_timeout(d->base, &idle);
 	if (!backend->url.is_local)
 		LOG(LOG_WARNING, "backend-not-local",
@@ -212,10 +213,72 @@ backends_init(struct proxyd *d, const struct option_list *list,
 	int r = 0;
 
 	for (size_t i = 0; i < list->n && r == 0; i++) {
-		r = backend_init(&backends->at[i], d, list->values[i], error);
+		struct backend *backend = &backends->at[i];
+
+		r = backend_init(backend, d, list->values[i], error);
+		if (r == 0 && backend->spec.key_file[0] != '\0')
+			r = load_key(backend, error);
 		backends->n++;
 	}
 	return r;
+}
+
+struct backend *
+backend_find(struct backends *backends, const struct backend_spec *spec)
+{
+	for (size_t i = 0; i < backends->n; i++) {
+		struct backend *backend = &backends->at[i];
+
+		if (strcmp(spec->text, backend->spec.text) == 0 &&
+		    strcmp(spec->url.prefix, backend->url.prefix) == 0)
+			return backend;
+	}
+	return NULL;
+}
+
+int
+backend_add(struct proxyd *d, const char *text, struct backend **ret,
+    char error[static CONFIG_ERROR_MAX])
+{
+	struct backends *backends = &d->backends;
+	int r;
+
+	if (backends->n == BACKENDS_EVER_MAX)
+		return -E2BIG;
+	r = backend_init(&backends->at[backends->n], d, text, error);
+	if (r < 0)
+		return r;
+	*ret = &backends->at[backends->n++];
+	return 0;
+}
+
+size_t
+backends_count(const struct backends *backends)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < backends->n; i++)
+		n += !backends->at[i].is_retired;
+	return n;
+}
+
+void
+backend_retire(struct backend *backend)
+{
+	struct backend_conn *conn;
+
+	backend->is_retired = true;
+	backend->is_up = backend->was_probed = false;
+	(void)snprintf(backend->error, sizeof(backend->error), "taken away");
+	backend_probe_stop(backend);
+	while ((conn = TAILQ_FIRST(&backend->idle)) != NULL)
+		backend_conn_drop(conn);
+	free(backend->models);
+	backend->models = NULL;
+	backend->n_models = 0;
+	drop_key(backend);
+	LOG(LOG_INFO, "backend-down", F("backend", backend->text),
+	    F("reason", (const char *)backend->error));
 }
 
 void
@@ -280,6 +343,8 @@ backend_failed(struct backend *backend, const char *why)
 {
 	bool was_up = backend->is_up;
 
+	if (backend->is_retired)
+		return;
 	(void)snprintf(backend->error, sizeof(backend->error), "%s", why);
 	backend->is_up = false;
 	if (was_up) {
@@ -294,6 +359,7 @@ backend_failed(struct backend *backend, const char *why)
 void
 backend_suspect(struct backend *backend)
 {
-	if (backend->probe == NULL && !backend->d->is_stopping)
+	if (backend->probe == NULL && !backend->d->is_stopping &&
+	    !backend->is_retired)
 		backend_probe_in(backend, 0);
 }

@@ -28,6 +28,7 @@ enum {
 	BACKEND_PROBE_DOWN_S = 2,
 	BACKEND_PROBE_BYTES_MAX = 1024 * 1024,
 	BACKEND_SLOW_MAX = 3, // probes in a row that may time out
+	BACKENDS_EVER_MAX = 4 * CONFIG_BACKENDS_MAX, // those taken away too
 };
 
 struct proxyd;
@@ -52,6 +53,9 @@ struct backend {
 	struct backend_url url;
 	struct backend_spec spec;
 	char *key; // owned, wiped; NULL: it wants none
+	// Taken away by a reload: gets no request.  Its place is never given to
+	// another, as requests may still name it.
+	bool is_retired;
 	bool is_up;
 	bool was_probed;	       // at least one probe has ended
 	char error[BACKEND_ERROR_MAX]; // why it is down
@@ -68,12 +72,20 @@ struct backend {
 };
 
 struct backends {
-	struct backend at[CONFIG_BACKENDS_MAX];
+	struct backend at[BACKENDS_EVER_MAX];
 	size_t n;
 };
 
 MUST_CHECK int backends_init(struct proxyd *, const struct option_list *,
     char error[static CONFIG_ERROR_MAX]);
+// That of this URL and prefix, retired or not; NULL: none.
+struct backend *backend_find(struct backends *, const struct backend_spec *);
+// A further one, without a key and not probed yet.
+MUST_CHECK int backend_add(struct proxyd *, const char *text,
+    struct backend **ret, char error[static CONFIG_ERROR_MAX]);
+// What runs there goes on, and nothing follows.
+void backend_retire(struct backend *);
+size_t backends_count(const struct backends *); // those not retired
 // From now on it is asked with the key in these bytes of its file; n 0: none.
 MUST_CHECK int backend_set_key(struct backend *, const char *bytes, size_t n);
 void backends_start(struct backends *); // probing

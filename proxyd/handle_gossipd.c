@@ -123,7 +123,7 @@ handle_tunnel_inbound(
 bool
 proxyd_knows_self(const struct proxyd *d)
 {
-	if (d->backends.n == 0)
+	if (backends_count(&d->backends) == 0)
 		return true;
 	for (size_t i = 0; i < d->backends.n; i++)
 		if (d->backends.at[i].was_probed)
@@ -147,8 +147,9 @@ proxyd_tell_self(struct proxyd *d)
 		list[i].name = own[i].name;
 		list[i].context_length = own[i].context_length;
 	}
-	r = gossipd_self_update_send(d->gossipd, d->config->backends.n > 0,
-	    address_port(&d->api.address), list, n);
+	r = gossipd_self_update_send(d->gossipd,
+	    backends_count(&d->backends) > 0, address_port(&d->api.address),
+	    list, n);
 	free(own);
 	if (r < 0)
 		LOG(LOG_WARNING, "self-not-announced",

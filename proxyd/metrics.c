@@ -301,12 +301,16 @@ put_backends(FILE *f, const struct proxyd *d)
 {
 	put_type(f, "backend_up", "gauge", "1: it answers with its models.");
 	for (size_t i = 0; i < d->backends.n; i++)
-		put_labelled(f, "backend_up", "backend", d->backends.at[i].text,
-		    d->backends.at[i].is_up);
+		if (!d->backends.at[i].is_retired)
+			put_labelled(f, "backend_up", "backend",
+			    d->backends.at[i].text, d->backends.at[i].is_up);
 	put_type(f, "backend_requests", "gauge", "Requests there now.");
 	for (size_t i = 0; i < d->backends.n; i++)
-		put_labelled(f, "backend_requests", "backend",
-		    d->backends.at[i].text, d->backends.at[i].in_flight);
+		if (!d->backends.at[i].is_retired ||
+		    d->backends.at[i].in_flight > 0)
+			put_labelled(f, "backend_requests", "backend",
+			    d->backends.at[i].text,
+			    d->backends.at[i].in_flight);
 }
 
 static void

@@ -146,73 +146,158 @@ take_keys(struct proxyd *d, const struct proxyd_config *config,
 	return r;
 }
 
-// Those that were there at the start, in their order: only their keys and
-// limits can change.  Landlock and the probes know no others.
+// The sandbox allows TCP to the ports of those that were there at the start,
+// and what came since has one of them.
 static bool
-backends_are_the_same(const struct backends *was, const struct option_list *is)
+may_be_reached(const struct proxyd *d, const struct backend_spec *spec)
 {
-	struct backend_spec spec;
+	const struct backend_url *url = &spec->url, *other;
 
-	if (was->n != is->n)
-		return false;
-	for (size_t i = 0; i < is->n; i++)
-		if (backend_spec_parse(is->values[i], &spec) < 0 ||
-		    strcmp(spec.text, was->at[i].spec.text) != 0 ||
-		    strcmp(spec.url.prefix, was->at[i].spec.url.prefix) != 0)
-			return false;
-	return true;
+	if (url->sa.sa_family == AF_UNIX ||
+	    (d->measure.bits & MEASURE_LANDLOCK) == 0)
+		return true;
+	for (size_t i = 0; i < d->backends.n; i++) {
+		other = &d->backends.at[i].url;
+		// The port is at the same place in both.
+		if (other->sa.sa_family != AF_UNIX &&
+		    other->in.sin_port == url->in.sin_port)
+			return true;
+	}
+	return false;
 }
 
-// check: only see whether it could be used.
+// -ENOENT: there is no such file; else whether it is one key.
 static int
-take_backend_key(
-    struct proxyd *d, size_t i, const struct backend_spec *spec, bool check)
+find_backend_key(const struct proxyd *d, const struct backend_spec *spec,
+    const char **ret, size_t *ret_n)
 {
 	const struct reload_file *file = find_file(d->reload, spec->key_file);
-	const char *bytes = NULL;
 	char key[BACKEND_KEY_MAX + 1];
-	size_t n = 0;
 	int r;
 
-	if (spec->key_file[0] != '\0') {
-		if (file == NULL)
-			return -ENOENT;
-		bytes = (const char *)buf_data(&file->bytes);
-		n = buf_len(&file->bytes);
-		r = backend_key_parse(bytes, n, key);
-		sodium_memzero(key, sizeof(key));
-		if (r < 0)
-			return r;
-	}
-	return check ? 0 : backend_set_key(&d->backends.at[i], bytes, n);
+	*ret = NULL;
+	*ret_n = 0;
+	if (spec->key_file[0] == '\0')
+		return 0;
+	if (file == NULL)
+		return -ENOENT;
+	*ret = (const char *)buf_data(&file->bytes);
+	*ret_n = buf_len(&file->bytes);
+	r = backend_key_parse(*ret, *ret_n, key);
+	sodium_memzero(key, sizeof(key));
+	return r;
 }
 
 static int
-take_backends(struct proxyd *d, const struct proxyd_config *config, bool check,
+check_backend(struct proxyd *d, const struct backend_spec *spec, size_t *n_new,
+    char error[static CONFIG_ERROR_MAX])
+{
+	const char *key, *wrong = NULL;
+	size_t key_len;
+
+	if (find_backend_key(d, spec, &key, &key_len) < 0) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--backend %.128s: key-file %.200s is not one key",
+		    spec->text, spec->key_file);
+		return -EINVAL;
+	}
+	if (backend_find(&d->backends, spec) != NULL)
+		return 0;
+	if (!may_be_reached(d, spec))
+		wrong = "no backend had this port at the start, and the "
+			"sandbox allows no other";
+	else if (d->backends.n + ++*n_new > BACKENDS_EVER_MAX)
+		wrong = "there were too many since the start";
+	if (wrong == NULL)
+		return 0;
+	(void)snprintf(error, CONFIG_ERROR_MAX,
+	    "--backend %.128s: %s: it needs a restart of proxyd", spec->text,
+	    wrong);
+	return -EPERM;
+}
+
+static int
+check_backends(struct proxyd *d, const struct proxyd_config *config,
     char error[static CONFIG_ERROR_MAX])
 {
 	struct backend_spec spec;
-	int r;
+	size_t n_new = 0;
+	int r = 0;
 
-	if (!backends_are_the_same(&d->backends, &config->backends)) {
-		if (!check)
-			LOG(LOG_WARNING, "reload-needs-restart",
-			    F("option", "backend"));
-		return 0;
-	}
-	for (size_t i = 0; i < config->backends.n; i++) {
+	for (size_t i = 0; i < config->backends.n && r == 0; i++) {
 		if (backend_spec_parse(config->backends.values[i], &spec) < 0)
 			return -EINVAL; // was parsed before
-		if ((r = take_backend_key(d, i, &spec, check)) < 0) {
-			(void)snprintf(error, CONFIG_ERROR_MAX,
-			    "--backend %.128s: key-file %.200s is not one key",
-			    spec.text, spec.key_file);
-			return r;
-		}
-		if (!check)
-			d->backends.at[i].spec = spec;
+		r = check_backend(d, &spec, &n_new, error);
 	}
+	return r;
+}
+
+static bool
+is_wanted(const struct backend *backend, const struct proxyd_config *config)
+{
+	struct backend_spec spec;
+
+	for (size_t i = 0; i < config->backends.n; i++)
+		if (backend_spec_parse(config->backends.values[i], &spec) ==
+			0 &&
+		    strcmp(spec.text, backend->spec.text) == 0 &&
+		    strcmp(spec.url.prefix, backend->url.prefix) == 0)
+			return true;
+	return false;
+}
+
+static int
+take_backend(
+    struct proxyd *d, const char *text, char error[static CONFIG_ERROR_MAX])
+{
+	struct backend_spec spec;
+	struct backend *backend;
+	const char *key;
+	size_t n;
+	bool is_new;
+	int r = backend_spec_parse(text, &spec);
+
+	if (r < 0)
+		return r;
+	backend = backend_find(&d->backends, &spec);
+	is_new = backend == NULL || backend->is_retired;
+	if (backend == NULL)
+		r = backend_add(d, text, &backend, error);
+	if (r == 0)
+		r = find_backend_key(d, &spec, &key, &n);
+	if (r == 0)
+		r = backend_set_key(backend, key, n);
+	if (r < 0)
+		return r;
+	backend->spec = spec;
+	backend->is_retired = false;
+	if (is_new)
+		backend_probe_start(backend);
 	return 0;
+}
+
+// All of it was checked: what fails now is want of memory.
+static int
+take_backends(struct proxyd *d, const struct proxyd_config *config,
+    char error[static CONFIG_ERROR_MAX])
+{
+	bool is_less = false;
+	int r = 0;
+
+	for (size_t i = 0; i < d->backends.n; i++)
+		if (!d->backends.at[i].is_retired &&
+		    !is_wanted(&d->backends.at[i], config)) {
+			backend_retire(&d->backends.at[i]);
+			is_less = true;
+		}
+	for (size_t i = 0; i < config->backends.n && r == 0; i++)
+		r = take_backend(d, config->backends.values[i], error);
+	if (is_less) {
+		// The mesh shall know at once.
+		proxyd_tell_self(d);
+		queue_wake(d);
+	}
+	return r;
 }
 
 static bool
@@ -284,12 +369,12 @@ static int
 apply(struct proxyd *d, struct proxyd_config *config,
     char error[static CONFIG_ERROR_MAX])
 {
-	int r = take_backends(d, config, true, error);
+	int r = check_backends(d, config, error);
 
 	if (r == 0)
 		r = take_keys(d, config, error);
 	if (r == 0)
-		r = take_backends(d, config, false, error);
+		r = take_backends(d, config, error);
 	if (r < 0)
 		return r;
 	if (config->log_level == NULL)

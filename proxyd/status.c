@@ -65,7 +65,7 @@ put_self(json_t *root, const struct proxyd *d)
 	    self->has_id ? id_text(self->id, true) : json_null());
 	set(root, "token", text_or_null(self->token));
 	set(root, "role",
-	    json_string(config->backends.n > 0 ? "host" : "client"));
+	    json_string(backends_count(&d->backends) > 0 ? "host" : "client"));
 	set(root, "api", json_string(d->api.text));
 	set(root, "management", json_string(d->management.text));
 	for (size_t i = 0; i < self->n_addresses; i++)
@@ -117,6 +117,9 @@ put_backends(json_t *root, const struct proxyd *d)
 	set(root, "models", models);
 	for (size_t i = 0; i < d->backends.n; i++) {
 		const struct backend *b = &d->backends.at[i];
+
+		if (b->is_retired)
+			continue;
 		json_t *one = json_object(), *names = json_array();
 
 		for (size_t k = 0; k < b->n_models; k++)
@@ -448,7 +451,7 @@ ready_answer(struct request *req)
 {
 	const struct backends *b = &req->d->backends;
 	const char *problem = health_problem(req->d);
-	bool any_up = b->n == 0;
+	bool any_up = backends_count(b) == 0;
 
 	for (size_t i = 0; i < b->n; i++)
 		any_up = any_up || b->at[i].is_up;

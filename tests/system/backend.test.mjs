@@ -9,7 +9,9 @@ import path from 'node:path'
 import { before, describe, test } from 'node:test'
 import OpenAI from 'openai'
 import { ask, chat, errorOf } from './http.mjs'
-import { Node, patience, sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import {
+  Node, patience, sleep, startBackend, startNode, suiteScope, waitFor
+} from './lib.mjs'
 import { SSE, chunk, event, startRaw, whole } from './raw.mjs'
 
 describe('a backend with manners of its own', () => {
@@ -286,6 +288,94 @@ describe('how a backend is reached', () => {
     host.signal('SIGHUP')
     await host.waitLog(/error proxyd reload-refused .*not one key/, { from })
     assert.equal((await chat(host, 'hi')).status, 200)
+  })
+
+  test('and is added and taken away while streams run', async t => {
+    const dir = scratch(t)
+    const socket = path.join(dir, 'llm.sock')
+    const far = await startBackend(t, ['--model', 'far'])
+    const other = await startBackend(t, ['--model', 'other'])
+    const server = await keyed(t, [socket])
+    fs.chmodSync(socket, 0o777)
+    const file = secret(dir, KEY)
+    const added = `backend = unix:${socket} key-file=${file}\n`
+    const first = `backend = ${far.url}\n`
+    const host = new Node({})
+    t.after(() => host.stop())
+    const config = path.join(host.home, 'meshllm.conf')
+    const reload = async (text, pattern) => {
+      const from = host.log.length
+      fs.writeFileSync(config, `[proxyd]\n${text}`)
+      host.signal('SIGHUP')
+      return await host.waitLog(pattern, { from })
+    }
+    fs.writeFileSync(config, `[proxyd]\n${first}`)
+    await host.started()
+    await host.waitModel('far')
+    const client = await startNode(t, { join: await host.token() })
+    await client.waitModel('far')
+    const gone = async (node, model) => await waitFor(`no ${model}`,
+      async () => !(await node.models()).includes(model))
+
+    // One more, for the mesh as well, with its key.
+    await reload(first + added, /info proxyd reloaded/)
+    await client.waitModel('echo')
+    assert.equal((await chat(client, 'hi')).status, 200)
+    assert.equal(server.seen.at(-1).headers.authorization, `Bearer ${KEY}`)
+    assert.equal((await host.status()).backends.length, 2)
+
+    // One less: what runs there goes on, and nothing follows.
+    const streams = [host, client].map(node => {
+      let tokens = 0
+      const answer = chat(node, 'one two', { model: 'far', more: {
+        stream: true, demo_tokens: 60, demo_delay_ms: 50 },
+      onEvent: () => { tokens++ } })
+      answer.catch(() => {})
+      return { answer, begun: () => tokens > 2 }
+    })
+    await waitFor('tokens', () => streams.every(s => s.begun()))
+    await reload(added, /info proxyd reloaded/)
+    assert.ok(!(await host.models()).includes('far'))
+    await gone(client, 'far')
+    for (const node of [host, client]) {
+      const answer = await chat(node, 'hi', { model: 'far' })
+      assert.ok([404, 503].includes(answer.status), answer.body)
+      assert.equal((await chat(node, 'hi')).status, 200)
+    }
+    assert.deepEqual((await host.status()).backends.map(b => b.url),
+      [`unix:${socket}`])
+    for (const { answer } of streams) {
+      const { status, complete, events } = await answer
+      assert.deepEqual([status, complete, events.at(-1)],
+        [200, true, '[DONE]'])
+      assert.ok(events.length >= 60)
+    }
+
+    // It comes back; all can go.
+    await reload(first, /info proxyd reloaded/)
+    await client.waitModel('far')
+    await gone(client, 'echo')
+    assert.equal((await chat(client, 'hi', { model: 'far' })).status, 200)
+    await reload('', /info proxyd reloaded/)
+    await gone(client, 'far')
+    assert.equal((await host.status()).role, 'client')
+    await reload(first + added, /info proxyd reloaded/)
+    await client.waitModel('far')
+    await client.waitModel('echo')
+
+    // A port that the sandbox forbids is named, and changes nothing.
+    if (host.log.some(l => /info proxyd landlock .*tcp=yes/.test(l) ||
+      /info proxyd landlock .*tcp=true/.test(l))) {
+      const line = await reload(`backend = ${other.url}\nallow-host = x.lan\n`,
+        /error proxyd reload-refused/)
+      assert.ok(line.includes(other.url) && /restart of proxyd/.test(line), line)
+      assert.deepEqual((await host.status()).backends.map(b => b.url).sort(),
+        [far.url, `unix:${socket}`].sort())
+      const answer = await ask(`${host.baseUrl}/models`,
+        { headers: { host: 'x.lan' } })
+      assert.equal(answer.status, 403)
+    } else t.diagnostic('no Landlock with TCP here')
+    assert.equal((await chat(client, 'hi', { model: 'far' })).status, 200)
   })
 
   test('at an address of IPv6', async t => {
