@@ -138,13 +138,15 @@ finish(struct session *s, const struct verdict *v)
 	session_free(s);
 }
 
-// By what is held of the node, and by the trust files as they are now.
+// By what is held of the node, and by the trust files as the step looked at
+// them.  A look in between would be one too many: of a root that is new there
+// the TPM was not asked, and proxyd would be told so before this verdict, not
+// after it.
 static void
 judge(struct session *s)
 {
 	struct verdict v;
 
-	trust_look(s->d);
 	level_of_held(&s->d->trust, held_find(&s->d->held, s->node),
 	    s->inference_key, clock_unix_ms(), &v);
 	finish(s, &v);
@@ -250,6 +252,7 @@ take_proof(struct session *s)
 {
 	struct held *held = held_find(&s->d->held, s->node);
 
+	trust_look(s->d);
 	// Another session may have asked the same node meanwhile.
 	if (held != NULL &&
 	    memcmp(held->nonce, s->hello.nonce, sizeof(held->nonce)) == 0 &&
