@@ -40,7 +40,6 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	ALLOW(gettimeofday,	"where the vDSO does not serve it"),
 	ALLOW(time,		"GnuTLS, where there is no vDSO"),
 	ALLOW(futex,		"GnuTLS: locks"),
-	ALLOW(rt_sigprocmask,	"glibc 2.41: first use of getrandom"),
 	ALLOW(restart_syscall,	"after a stop by a tracer"),
 	ALLOW(exit_group,	"exit"),
 };
