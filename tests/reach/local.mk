@@ -48,7 +48,7 @@ tests_reach_guard_test_LDADD = $(tests_sandbox_guard_test_LDADD)
 endif
 # All that run needs, and no more.
 tests/reach/programs: $(BUILT_SOURCES)
-	$(MAKE) ctl/meshllm tests/tools/meshllm-demo-backend \
+	$(MAKE) $(sbin_PROGRAMS) ctl/meshllm tests/tools/meshllm-demo-backend \
 		tests/tools/without-vdso tests/sandbox/attestd_test \
 		tests/sandbox/cryptod_test tests/reach/trace \
 		tests/reach/report tests/reach/meshllm-cryptod \
