@@ -68,14 +68,15 @@ gossipd_free(struct gossipd *d)
 	struct dirty_peer *dirty, *tmp;
 
 	d->stopping = true;
+	// First: the ends of connections that it tells of arm a timer again.
+	if (d->quic != NULL)
+		quic_free(d->quic);
 	if (d->tick != NULL)
 		event_free(d->tick);
 	if (d->tick_soon != NULL)
 		event_free(d->tick_soon);
 	if (d->greet != NULL)
 		event_free(d->greet);
-	if (d->quic != NULL)
-		quic_free(d->quic);
 	HASH_ITER (hh, d->dirty, dirty, tmp) {
 		HASH_DEL(d->dirty, dirty);
 		free(dirty);
