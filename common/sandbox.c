@@ -62,9 +62,12 @@ compile(scmp_filter_ctx filter, struct sock_filter *ret, size_t max, size_t *n)
 	len = r < 0 ? 0 : read(ends[0], ret, max * sizeof(*ret));
 	if (r == 0 && len <= 0)
 		r = -EIO;
+	// Whether more came is unknown: no part of a filter is one.
+	if (r == 0 && (size_t)len == max * sizeof(*ret))
+		r = -E2BIG;
 	close_fd(&ends[0]);
 	close_fd(&ends[1]);
-	*n = (size_t)len / sizeof(*ret);
+	*n = len < 0 ? 0 : (size_t)len / sizeof(*ret);
 	return r;
 }
 
@@ -75,7 +78,7 @@ sandbox_load(scmp_filter_ctx filter)
 {
 	static struct sock_filter program[BPF_MAXINSNS];
 	struct sock_fprog all = { .filter = program };
-	size_t n;
+	size_t n = 0; // gcc 14 does not see that compile() sets it
 	int r = compile(filter, program, N_ELEMENTS(program), &n);
 
 	seccomp_release(filter);
