@@ -92,9 +92,12 @@ answer_done(struct tunnel *t)
 {
 	struct quic_stream *stream = t->base.stream;
 
-	tunnel_free(t);
+	quic_stream_set_data(stream, NULL);
+	t->base.stream = NULL;
 	quic_stream_finish(stream);
 	quic_stream_stop_reading(stream);
+	// Freed behind the flush: to close takes as long as to send.
+	event_active(&t->watch_late, EV_TIMEOUT, 0);
 }
 
 // proxyd finished its side; when it also closed the other one it no longer
@@ -363,7 +366,7 @@ tunnel_closed(struct gstream *g)
 	// Else: complete, and the rest is still on its way to proxyd.
 }
 
-// Most answers are here before anybody could have hung up.
+// Most answers are here before anybody could have hung up.  Or it is done.
 static void
 on_watch_late(evutil_socket_t fd, short what, void *arg)
 {
@@ -371,7 +374,9 @@ on_watch_late(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (watch(t) < 0)
+	if (t->base.stream == NULL)
+		tunnel_free(t);
+	else if (watch(t) < 0)
 		tunnel_abort(t);
 }
 
