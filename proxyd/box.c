@@ -122,6 +122,7 @@ box_tag(struct box *b, uint8_t ret[static BOX_TAG_LEN])
 	    EVP_MAC_final(b->mac, ret, &len, BOX_TAG_LEN) == 1 && !b->is_broken;
 
 	EVP_MAC_CTX_free(b->mac);
+	b->mac = NULL; // where nothing is wiped (bare builds), too
 	sodium_memzero(b, sizeof(*b));
 	return is_made ? 0 : -EIO;
 }

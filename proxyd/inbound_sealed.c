@@ -68,6 +68,7 @@ open_with_keys(struct inbound *in)
 	uint8_t *text;
 	size_t i, n;
 
+	in->keys.n = 0;
 	sodium_memzero(&in->keys, sizeof(in->keys));
 	for (i = 0; i < keys.n; i++)
 		if (sealed_envelope_open(&in->envelope,
