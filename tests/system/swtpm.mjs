@@ -1,8 +1,7 @@
 // Software TPMs with a certification authority of their own, for hosts of the
 // system tests.  One authority for all that are started with the same `ca`.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
-  'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,6 +10,12 @@ import { Program, waitFor } from './lib.mjs'
 
 export const haveSwtpm =
   spawnSync('swtpm_setup', ['--version'], { stdio: 'ignore' }).error === undefined
+
+// A socket is there before it listens; stopped in between it never would.
+const LISTENS = '00010000' // __SO_ACCEPTCON
+const listens = socket => readFileSync('/proc/net/unix', 'utf8').split('\n')
+  .map(line => line.trim().split(/\s+/))
+  .some(([, , , flags, , , , file]) => file === socket && flags === LISTENS)
 
 // Who certifies TPMs: a folder with its keys, made by the first TPM.
 export class Authority {
@@ -62,7 +67,7 @@ export class Swtpm {
       `dir=${this.dir}`, '--server', `type=unixio,path=${this.socket}`,
       '--ctrl', `type=unixio,path=${this.socket}.ctrl`,
       '--flags', 'not-need-init,startup-clear'])
-    await waitFor('swtpm', () => existsSync(this.socket))
+    await waitFor('swtpm', () => listens(this.socket))
     return this
   }
 
