@@ -40,6 +40,7 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	ALLOW_ARGS(socket, 0, AF_UNIX, 1,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, "conn_new"),
 	ALLOW(connect,		"conn_new"),
+	ALLOW(pread64,		"measure.c: memory and time of the daemons"),
 	// request ids, nonces
 	ALLOW_ARG(getrandom, 2, 0, "randombytes_buf"),
 	// memory
