@@ -3,6 +3,7 @@
 // that does not know the keys must never say that it is ready.
 #include "attestd/attestd.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -132,12 +133,15 @@ watch_one(struct attestd *d, enum ipc_role role, int *fd)
 }
 
 // proxyd shows it where there is no parent; gossipd hands the signer's on.
-static int
-tell_measured(struct attestd *d, enum ipc_role to)
+int
+attestd_tell_measured(struct attestd *d, enum ipc_role to)
 {
 	struct measured m = measured_of(
 	    &d->measure, d->role->self, service_own_pid(d->service));
 
+	if (d->state != NULL)
+		(void)snprintf(m.attester, sizeof(m.attester), "%s", d->state);
+	(void)snprintf(m.problem, sizeof(m.problem), "%s", d->problem);
 	return measured_send(d->peers[to], &m);
 }
 
@@ -155,7 +159,7 @@ on_channel(void *arg, size_t door, int fd)
 	if (r < 0)
 		return r;
 	return role == ROLE_CRYPTOD ? attestd_ask_keys(d)
-				    : tell_measured(d, role);
+				    : attestd_tell_measured(d, role);
 }
 
 static void

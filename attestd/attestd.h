@@ -62,11 +62,13 @@ struct attestd {
 	struct attester *attester; // owned
 	struct machine machine;
 	char blob[BLOB_MADE_MAX];
-	size_t blob_len;	 // 0: none
-	uint64_t blob_made_ms;	 // Unix
-	struct event *refresh;	 // owned
-	bool is_failing;	 // and has said so
-	bool is_state_told;	 // to the parent, once
+	size_t blob_len;       // 0: none
+	uint64_t blob_made_ms; // Unix
+	struct event *refresh; // owned
+	bool is_failing;       // and has said so
+	bool is_state_told;    // to the parent, once
+	const char *state;     // of the attester, as it was told; or NULL
+	char problem[MEASURED_PROBLEM_MAX];
 	struct answers *answers; // owned; of evidence v2
 	// verifier
 	struct trust_store trust;
@@ -102,6 +104,8 @@ void attestd_stop(struct attestd *); // in good order
 MUST_CHECK int attestd_watch(struct attestd *, struct process_channels *);
 // Signer: ask cryptod for the keys.
 MUST_CHECK int attestd_ask_keys(struct attestd *);
+// Without a parent: what proxyd shows of it, and of the attester.
+MUST_CHECK int attestd_tell_measured(struct attestd *, enum ipc_role to);
 
 // ---- signer.c
 // The attester and what it says of this machine; before the sandbox.

@@ -247,6 +247,8 @@ join_siblings(struct attestd *d, const struct settings *s,
 	attestd_init(d, role, base);
 	d->service = service;
 	measure_self_or_die(&d->measure, is_guarded);
+	if (service != NULL)
+		measure_keep_usage_or_die(&d->measure);
 }
 
 // Was it told to end?

@@ -25,7 +25,7 @@ schedule(struct attestd *d, unsigned ms)
 
 // For the status of the node.
 static void
-tell_state(const struct attestd *d, const char *problem)
+tell_state(struct attestd *d, const char *problem)
 {
 	static const char *const names[] = {
 		[ATTESTER_NONE] = "none",
@@ -35,11 +35,17 @@ tell_state(const struct attestd *d, const char *problem)
 	Ipc__AttesterState msg = IPC__ATTESTER_STATE__INIT;
 	int r = -EPIPE;
 
-	if (d->service != NULL)
-		return; // there is no parent that would show it
-	msg.name = (char *)(uintptr_t)names[attester_kind_of(d->attester)];
+	d->state = names[attester_kind_of(d->attester)];
+	(void)snprintf(d->problem, sizeof(d->problem), "%s",
+	    problem == NULL ? "" : problem);
+	msg.name = (char *)(uintptr_t)d->state;
 	msg.problem = (char *)(uintptr_t)problem;
-	if (d->peers[ROLE_PARENT] != NULL)
+	if (d->service != NULL)
+		// A gossipd that is not there is told when it comes.
+		r = d->peers[ROLE_GOSSIPD] == NULL
+		    ? 0
+		    : attestd_tell_measured(d, ROLE_GOSSIPD);
+	else if (d->peers[ROLE_PARENT] != NULL)
 		r = ipc_notify(d->peers[ROLE_PARENT],
 		    IPC__TYPE__IPC_ATTESTER_STATE, &msg.base, -1);
 	if (r < 0)

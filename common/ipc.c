@@ -310,13 +310,13 @@ queue_frame(
 	return 0;
 }
 
+// *passed: sent with it; taken when the message has to wait, if it may.
 static int
-peer_send(struct ipc_peer *peer, uint16_t type, uint32_t id,
-    const ProtobufCMessage *msg, int fd)
+send_frame(struct ipc_peer *peer, uint16_t type, uint32_t id,
+    const ProtobufCMessage *msg, int *passed, bool may_wait)
 {
 	struct ipc_header header = { .type = type, .request_id = id };
 	uint8_t bytes[sizeof(header) + IPC_BODY_MAX];
-	AUTO_FD passed = fd;
 	size_t len = protobuf_c_message_get_packed_size(msg);
 	int r;
 
@@ -328,11 +328,20 @@ peer_send(struct ipc_peer *peer, uint16_t type, uint32_t id,
 	(void)protobuf_c_message_pack(msg, bytes + sizeof(header));
 	len += sizeof(header);
 	r = peer->n_queued != 0 ? -EAGAIN
-				: ipc_send(peer->fd, bytes, len, passed);
-	if (r == -EAGAIN)
-		r = queue_frame(peer, bytes, len, &passed);
+				: ipc_send(peer->fd, bytes, len, *passed);
+	if (r == -EAGAIN && may_wait)
+		r = queue_frame(peer, bytes, len, passed);
 	sodium_memzero(bytes, len);
 	return r;
+}
+
+static int
+peer_send(struct ipc_peer *peer, uint16_t type, uint32_t id,
+    const ProtobufCMessage *msg, int fd)
+{
+	AUTO_FD passed = fd;
+
+	return send_frame(peer, type, id, msg, &passed, true);
 }
 
 static void
@@ -465,6 +474,13 @@ ipc_notify(
     struct ipc_peer *peer, uint16_t type, const ProtobufCMessage *msg, int fd)
 {
 	return peer_send(peer, type, 0, msg, fd);
+}
+
+int
+ipc_notify_lending(
+    struct ipc_peer *peer, uint16_t type, const ProtobufCMessage *msg, int fd)
+{
+	return send_frame(peer, type, 0, msg, &fd, false);
 }
 
 int

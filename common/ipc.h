@@ -108,6 +108,9 @@ const char *ipc_role_name(enum ipc_role);
 // -EAGAIN: the peer is too slow and the queue is full.
 MUST_CHECK int ipc_notify(
     struct ipc_peer *, uint16_t type, const ProtobufCMessage *msg, int fd);
+// The same, with a descriptor that stays the caller's.  -EAGAIN: not now.
+MUST_CHECK int ipc_notify_lending(
+    struct ipc_peer *, uint16_t type, const ProtobufCMessage *msg, int fd);
 // Answer the request that is in frame.
 MUST_CHECK int ipc_reply(struct ipc_peer *, const struct ipc_frame *,
     uint16_t type, const ProtobufCMessage *msg);

@@ -29,6 +29,7 @@ common_libcommon_a_SOURCES = \
 	common/sandbox.c common/sandbox.h \
 	common/secret.c common/secret.h \
 	common/utf8.h common/values.c common/values.h \
+	common/usage.c common/usage.h \
 	common/words.c common/words.h \
 	common/service.c common/service.h
 if SANITIZERS

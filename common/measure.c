@@ -67,7 +67,16 @@ measure_self(struct measure *ret)
 	if (has_no_network())
 		ret->bits |= MEASURE_NO_NETWORK;
 	ret->is_known = true;
+	ret->stat_fd = -1;
 	return hash_image(ret->image);
+}
+
+void
+measure_keep_usage_or_die(struct measure *m)
+{
+	m->stat_fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	if (m->stat_fd == -1)
+		fatal("/proc/self/stat", -errno);
 }
 
 void
@@ -99,7 +108,8 @@ measured_of(const struct measure *m, enum ipc_role self, pid_t own_pid)
 	struct measured ret = { .role = self,
 		.is_known = m->is_known,
 		.bits = m->bits,
-		.pid = (uint32_t)own_pid };
+		.pid = (uint32_t)own_pid,
+		.stat_fd = m->stat_fd };
 
 	memcpy(ret.image, m->image, IMAGE_HASH_LEN);
 	return ret;
@@ -117,7 +127,26 @@ measured_send(struct ipc_peer *peer, const struct measured *m)
 	msg.image.len = IMAGE_HASH_LEN;
 	msg.protection = m->bits;
 	msg.pid = m->pid;
-	return ipc_notify(peer, IPC__TYPE__IPC_MEASURED, &msg.base, -1);
+	if (m->attester[0] != '\0')
+		msg.attester = (char *)(uintptr_t)m->attester;
+	if (m->problem[0] != '\0')
+		msg.problem = (char *)(uintptr_t)m->problem;
+	return ipc_notify_lending(
+	    peer, IPC__TYPE__IPC_MEASURED, &msg.base, m->stat_fd);
+}
+
+// Plain characters, as our own signer has them.
+static bool
+is_text(const char *text, size_t size)
+{
+	if (text == NULL)
+		return true;
+	if (strlen(text) >= size)
+		return false;
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			return false;
+	return true;
 }
 
 int
@@ -126,12 +155,34 @@ measured_read(
 {
 	if (msg->role != (uint32_t)role || msg->image.len != IMAGE_HASH_LEN ||
 	    (msg->protection & ~(uint32_t)MEASURE_ALL) != 0 ||
-	    msg->pid > INT32_MAX)
+	    msg->pid > INT32_MAX ||
+	    !is_text(msg->attester, sizeof(ret->attester)) ||
+	    !is_text(msg->problem, sizeof(ret->problem)))
 		return -EBADMSG;
 	*ret = (struct measured){ .role = role,
 		.is_known = true,
 		.bits = msg->protection,
-		.pid = msg->pid };
+		.pid = msg->pid,
+		.stat_fd = -1 };
 	memcpy(ret->image, msg->image.data, IMAGE_HASH_LEN);
+	if (msg->attester != NULL)
+		memcpy(ret->attester, msg->attester, strlen(msg->attester));
+	if (msg->problem != NULL)
+		memcpy(ret->problem, msg->problem, strlen(msg->problem));
+	return 0;
+}
+
+int
+measured_take(struct ipc_frame *frame, const Ipc__Measured *msg,
+    enum ipc_role role, struct measured *ret)
+{
+	struct measured before = *ret;
+	int r = measured_read(msg, role, ret);
+
+	if (r < 0)
+		return r;
+	if (before.is_known)
+		close_fd(&before.stat_fd);
+	ret->stat_fd = take_fd(&frame->fd);
 	return 0;
 }

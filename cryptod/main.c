@@ -118,6 +118,8 @@ static void
 measure(struct cryptod *d, bool is_guarded)
 {
 	measure_self_or_die(&d->measure, is_guarded);
+	if (d->service != NULL)
+		measure_keep_usage_or_die(&d->measure);
 	if (secret_pool_is_memfd(d->pool))
 		d->measure.bits |= MEASURE_SECRET_MEMORY;
 }

@@ -250,10 +250,11 @@ print_backends(FILE *f, const json_t *list)
 static void
 print_processes(FILE *f, const json_t *list)
 {
-	static const char *const header[] = { "NAME", "PID", "STATE" };
+	static const char *const header[] = { "NAME", "PID", "STATE",
+		"MEMORY" };
 	struct grid g = { 0 };
-	const json_t *item;
-	char pid[24];
+	const json_t *item, *rss;
+	char pid[24], mib[24];
 	size_t i;
 
 	(void)fprintf(f, "\nprocesses\n");
@@ -269,6 +270,12 @@ print_processes(FILE *f, const json_t *list)
 		put_text(row->cells[0], item, "name");
 		put(row->cells[1], pid);
 		put_text(row->cells[2], item, "state");
+		rss = json_object_get(item, "rss_bytes");
+		if (!json_is_integer(rss))
+			continue;
+		(void)snprintf(mib, sizeof(mib), "%.1f MiB",
+		    (double)json_integer_value(rss) / (1024 * 1024));
+		put(row->cells[3], mib);
 	}
 	print_grid(f, &g);
 }

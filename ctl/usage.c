@@ -1,63 +1,38 @@
 // How much memory and time the processes of the node take: proxyd shows it,
 // but sees no /proc.  What the kernel does not show us is left out.
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/log.h"
+#include "common/usage.h"
 #include "ctl/suite.h"
 #include "proxyd/client.h"
 
-enum { PROC_TEXT_MAX = 1024 };
-
 static int
-read_proc(pid_t pid, const char *name, char ret[static PROC_TEXT_MAX])
+read_stat(pid_t pid, char ret[static USAGE_TEXT_MAX])
 {
 	char path[64];
 	AUTO_FD fd = -1;
 	ssize_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return -errno;
-	n = read(fd, ret, PROC_TEXT_MAX - 1);
+	n = read(fd, ret, USAGE_TEXT_MAX - 1);
 	if (n == -1)
 		return -errno;
 	ret[n] = '\0';
 	return 0;
 }
 
-static uint64_t
-ticks_to_ms(uint64_t ticks)
-{
-	long hz = sysconf(_SC_CLK_TCK);
-
-	return hz <= 0 ? 0 : ticks * 1000 / (uint64_t)hz;
-}
-
-// proc(5): statm has pages; stat has the times behind the name, which ends
-// with the last parenthesis.
 static void
 read_usage(struct proxyd_process *p)
 {
-	char text[PROC_TEXT_MAX];
-	const char *at;
-	uint64_t pages = 0, user = 0, system = 0;
+	char text[USAGE_TEXT_MAX];
 
-	if (read_proc(p->pid, "statm", text) < 0 ||
-	    sscanf(text, "%*u %" SCNu64, &pages) != 1)
-		return;
-	p->rss_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (read_proc(p->pid, "stat", text) < 0 ||
-	    (at = strrchr(text, ')')) == NULL ||
-	    sscanf(at + 1,
-		" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
-		" %" SCNu64,
-		&user, &system) != 2)
-		return;
-	p->cpu_ms = ticks_to_ms(user + system);
+	if (read_stat(p->pid, text) == 0)
+		usage_parse(text, &p->rss_bytes, &p->cpu_ms);
 }
 
 int

@@ -46,10 +46,9 @@ handle_measured(
     struct ipc_peer *peer, struct ipc_frame *frame, const ProtobufCMessage *msg)
 {
 	struct gossipd *d = daemon_of(peer);
-	int r = measured_read(
-	    (const Ipc__Measured *)msg, ROLE_SIGNER, &d->signer_measured);
+	int r = measured_take(frame, (const Ipc__Measured *)msg, ROLE_SIGNER,
+	    &d->signer_measured);
 
-	(void)frame;
 	if (r == 0)
 		channels_tell_measured(d);
 	return r;

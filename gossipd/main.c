@@ -86,6 +86,8 @@ main(int argc, char *argv[])
 	if ((r = gossipd_new(&d, base, &options, &channels, service)) < 0)
 		fatal("start", r);
 	measure_self_or_die(&d->measure, false);
+	if (service != NULL)
+		measure_keep_usage_or_die(&d->measure);
 	if ((r = gossipd_start(d)) == -ECANCELED)
 		return EXIT_SUCCESS;
 	if (r < 0)

@@ -34,7 +34,7 @@ const struct ipc_rule gossipd_rules[] = {
 	    .handle = handle_key_changed },
 
 	{ IPC__TYPE__IPC_MEASURED, .from = FROM(ROLE_SIGNER),
-	    .phases = IPC_SERVING, .max_body = MEASURED_BODY_MAX,
+	    .phases = IPC_SERVING, .max_body = MEASURED_BODY_MAX, .n_fds = 1,
 	    .descriptor = &ipc__measured__descriptor,
 	    .handle = handle_measured },
 	{ IPC__TYPE__IPC_EVIDENCE_REPLY, .from = FROM(ROLE_SIGNER),

@@ -129,6 +129,8 @@ main(int argc, char *argv[])
 	if (proxyd_new(&d, base, &config, &channels, service, error) < 0)
 		complain_and_exit(error, EXIT_FAILURE);
 	measure_self_or_die(&d->measure, false);
+	if (service != NULL)
+		measure_keep_usage_or_die(&d->measure);
 	measure_machine(d);
 
 	// 4. give it all up

@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
+#include "common/usage.h"
 #include "gossipd/client.h"
 
 static const struct {
@@ -36,14 +38,54 @@ measure_machine(struct proxyd *d)
 	    "each door lets in one user");
 }
 
+// 0, or the process is gone.
+static int
+read_usage(const struct measured *m, struct process_shown *ret)
+{
+	char text[USAGE_TEXT_MAX];
+	ssize_t n;
+
+	if (!m->is_known)
+		return 0;
+	n = pread(m->stat_fd, text, sizeof(text) - 1, 0);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = '\0';
+	usage_parse(text, &ret->rss_bytes, &ret->cpu_ms);
+	return 0;
+}
+
+static void
+show_attester(struct proxyd *d, const struct measured *m, bool is_gone)
+{
+	struct self *self = &d->self;
+
+	(void)snprintf(
+	    self->attester, sizeof(self->attester), "%s", m->attester);
+	(void)snprintf(self->attester_problem, sizeof(self->attester_problem),
+	    "%s", is_gone ? "the signer is not running" : m->problem);
+}
+
 static void
 show_process(struct proxyd *d, size_t i)
 {
 	struct process_shown *p = &d->self.processes[i];
+	const struct measured *m = &d->measured[i];
+	int r;
 
-	*p = (struct process_shown){ .pid = d->measured[i].pid };
+	*p = (struct process_shown){ .pid = m->pid };
 	(void)snprintf(
 	    p->name, sizeof(p->name), "%s", ipc_role_name(daemons[i].role));
+	r = read_usage(m, p);
+	if (daemons[i].role == ROLE_SIGNER && m->is_known)
+		show_attester(d, m, r < 0);
+}
+
+void
+measure_refresh(struct proxyd *d)
+{
+	for (size_t i = 0; d->service != NULL && i < d->self.n_processes; i++)
+		show_process(d, i);
 }
 
 static void
@@ -124,13 +166,12 @@ handle_measured(
 	enum ipc_role role = ipc_peer_role(peer);
 	int r;
 
-	(void)frame;
 	if (role == ROLE_GOSSIPD && in->role == ROLE_SIGNER)
 		role = ROLE_SIGNER;
 	for (size_t i = 0; i < PROXYD_DAEMONS; i++) {
 		if (daemons[i].role != role)
 			continue;
-		if ((r = measured_read(in, role, &d->measured[i])) < 0)
+		if ((r = measured_take(frame, in, role, &d->measured[i])) < 0)
 			return r;
 	}
 	measure_show(d);

@@ -7,5 +7,7 @@
 void measure_machine(struct proxyd *); // before the sandbox
 // What is known now: into the status, and what may be announced to gossipd.
 void measure_show(struct proxyd *);
+// What changes all the time: read it anew, for who asks.
+void measure_refresh(struct proxyd *);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/hex.h"
 #include "proxyd/attempt.h"
+#include "proxyd/measure.h"
 #include "proxyd/request.h"
 #include "proxyd/usage.h"
 
@@ -385,7 +386,7 @@ static void
 put_processes(FILE *f, const struct self *self)
 {
 	put_type(f, "process_resident_bytes", "gauge",
-	    "Memory of each process, as the parent reads it.");
+	    "Memory of each process, as the kernel says.");
 	for (size_t i = 0; i < self->n_processes; i++)
 		if (self->processes[i].rss_bytes != 0)
 			put_labelled(f, "process_resident_bytes", "process",
@@ -432,6 +433,7 @@ metrics_answer(struct request *req)
 	bool is_whole = false;
 
 	if (f != NULL) {
+		measure_refresh(req->d);
 		put_all(f, req->d);
 		is_whole = ferror(f) == 0;
 		is_whole = fclose(f) == 0 && is_whole;

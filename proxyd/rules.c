@@ -44,7 +44,7 @@ const struct ipc_rule proxyd_rules[] = {
 	// cryptod, gossipd, verifier: without a parent
 	{ IPC__TYPE__IPC_MEASURED, .from = FROM(ROLE_CRYPTOD) |
 		FROM(ROLE_GOSSIPD) | FROM(ROLE_VERIFIER),
-	    .phases = IPC_SERVING, .max_body = MEASURED_BODY_MAX,
+	    .phases = IPC_SERVING, .max_body = MEASURED_BODY_MAX, .n_fds = 1,
 	    .descriptor = &ipc__measured__descriptor,
 	    .handle = handle_measured },
 

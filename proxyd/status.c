@@ -10,6 +10,7 @@
 #include "common/hex.h"
 #include "common/level_limits.h"
 #include "proxyd/b64.h"
+#include "proxyd/measure.h"
 #include "proxyd/models.h"
 
 static json_t *
@@ -18,6 +19,12 @@ text_or_null(const char *text)
 	json_t *json = text == NULL ? NULL : json_string(text);
 
 	return json == NULL ? json_null() : json;
+}
+
+static json_t *
+number_or_null(bool is_known, uint64_t n)
+{
+	return is_known ? json_integer((json_int_t)n) : json_null();
 }
 
 static json_t *
@@ -158,8 +165,11 @@ put_processes(json_t *root, const struct proxyd *d)
 			    siblings[k].channel == NULL)
 				state = "gone";
 		(void)json_array_append_new(list,
-		    json_pack("{s:s, s:i, s:s}", "name", p->name, "pid",
-			(int)p->pid, "state", state));
+		    json_pack("{s:s, s:i, s:s, s:o, s:o}", "name", p->name,
+			"pid", (int)p->pid, "state", state, "rss_bytes",
+			number_or_null(p->rss_bytes != 0, p->rss_bytes),
+			"cpu_ms",
+			number_or_null(p->rss_bytes != 0, p->cpu_ms)));
 	}
 	set(root, "processes", list);
 }
@@ -367,6 +377,11 @@ drop_what_always_changes(json_t *root)
 		(void)json_object_del(
 		    json_object_get(one, "attestation"), "evidence_age_s");
 	}
+	json_array_foreach(json_object_get(root, "processes"), i, one)
+	{
+		(void)json_object_del(one, "rss_bytes");
+		(void)json_object_del(one, "cpu_ms");
+	}
 	json_array_foreach(json_object_get(root, "backends"), i, one)
 	{
 		for (size_t k = 0; k < N_ELEMENTS(names); k++)
@@ -401,6 +416,7 @@ status_answer(struct request *req)
 	json_t *root = json_object();
 	char *text;
 
+	measure_refresh(req->d);
 	put_self(root, req->d);
 	put_backends(root, req->d);
 	put_processes(root, req->d);

@@ -293,6 +293,55 @@ describe('a node that systemd runs', { skip: reason }, () => {
     await machine.whole()
   })
 
+  // Each process's, and what is not there is not shown.
+  const metric = async name => Object.fromEntries([...(await (await fetch(
+    `${near.managementUrl}/metrics`)).text()).matchAll(
+    new RegExp(`^meshllm_${name}\\{process="([^"]+)"\\} (\\d+)$`, 'gm'))]
+    .map(([, process, value]) => [process, Number(value)]))
+
+  test('shows how the attester does, the memory and the time of each process',
+    async () => {
+      const { attester } = await waitFor('the attester', async () => {
+        const s = await near.status()
+        return s.attester !== null && s
+      })
+      assert.match(attester.name, /^(tpm2|software|none)$/)
+      const rss = await metric('process_resident_bytes')
+      const cpu = await metric('process_cpu_milliseconds_total')
+      assert.deepEqual(Object.keys(rss).sort(), [...SERVICES].sort())
+      for (const service of SERVICES) {
+        const kib = Number(/^VmRSS:\s+(\d+)/m.exec(machine.must('cat',
+          `/proc/${machine.show(service).MainPID}/status`))[1])
+        assert.ok(rss[service] > kib * 512 && rss[service] < kib * 2048,
+          `${service}: ${rss[service]} bytes, the kernel says ${kib} KiB`)
+        assert.ok(cpu[service] >= 0)
+      }
+      const { stdout } = machine.run('meshllm', 'status',
+        `--management=${near.managementUrl.slice('http://'.length)}`)
+      assert.match(stdout, new RegExp(`^ *attester.* ${attester.name}`, 'm'))
+      for (const service of SERVICES) {
+        assert.match(stdout,
+          new RegExp(`^ *${service} .* running +\\d+\\.\\d MiB$`, 'm'))
+      }
+    })
+
+  test('shows that the signer is gone, and that it is back', async () => {
+    machine.systemctl('stop', 'meshllm-attestd-signer.service')
+    try {
+      await waitFor('the news', async () => {
+        const { attester } = await near.status()
+        return attester.problem === 'the signer is not running'
+      })
+      assert.equal((await metric('process_resident_bytes'))['attestd-signer'],
+        undefined)
+    } finally {
+      machine.systemctl('start', 'meshllm-attestd-signer.service')
+    }
+    await waitFor('its return', async () =>
+      (await near.status()).attester.problem !== 'the signer is not running' &&
+      (await metric('process_resident_bytes'))['attestd-signer'] > 0)
+  })
+
   // What a daemon's restart may cost: nothing else may.
   const costs = {
     cryptod: [],

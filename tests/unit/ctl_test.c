@@ -206,7 +206,8 @@ static const char status_text[] =
     "\"allow_unsigned_keys\":true,\"models\":[\"echo\"],\"backends\":"
     "[{\"url\":\"http://b\",\"state\":\"down\",\"models\":[],"
     "\"error\":\"refused\"}],\"processes\":[{\"name\":\"cryptod\","
-    "\"pid\":7,\"state\":\"up\"}],\"peers\":[{\"id\":\"cc\","
+    "\"pid\":7,\"state\":\"up\",\"rss_bytes\":2202010}],\"peers\":[{\"id\":"
+    "\"cc\","
     "\"short_id\":\"cc\",\"role\":\"host\",\"models\":"
     "[\"m1\",\"m\\u001b[2J2\"],\"connected\":true,\"rtt_ms\":1.25,"
     "\"encryption\":\"sealed\",\"attestation\":{\"level\":\"none\","
@@ -330,7 +331,7 @@ the_status_is_printed_with_foreign_text_escaped(void **state)
 	assert_non_null(strstr(text, "m1, m\\x1b[2J2"));
 	assert_non_null(strstr(text, "unsigned keys  ALLOWED\n"));
 	assert_non_null(strstr(text, "http://b  down   -       refused\n"));
-	assert_non_null(strstr(text, "cryptod  7    up\n"));
+	assert_non_null(strstr(text, "cryptod  7    up     2.1 MiB\n"));
 	assert_non_null(strstr(text,
 	    "1.2 ms  sealed      none         meshllm"
 	    "  60 s ago\n"));

@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/posture.h"
+#include "common/usage.h"
 
 static uint8_t image[IMAGE_HASH_LEN + 1];
 
@@ -57,7 +59,33 @@ one_of_another_shape_is_refused(void **state)
 	m = good();
 	m.pid = UINT32_MAX;
 	assert_int_equal(measured_read(&m, ROLE_SIGNER, &got), -EBADMSG);
+	m = good();
+	m.attester = "tpm2 and a few more";
+	assert_int_equal(measured_read(&m, ROLE_SIGNER, &got), -EBADMSG);
+	m = good();
+	m.problem = "\033[2J";
+	assert_int_equal(measured_read(&m, ROLE_SIGNER, &got), -EBADMSG);
 	assert_false(got.is_known);
+}
+
+static void
+memory_and_time_are_read_behind_any_name(void **state)
+{
+	uint64_t rss = 7, ms = 7;
+	long page = sysconf(_SC_PAGESIZE);
+
+	(void)state;
+	usage_parse("1 (a) S 9) R 0 1 1 0 -1 64 2 3 4 5 200 100 0 0 20 0 1 0 "
+		    "77 4096 25 18446744073709551615 1",
+	    &rss, &ms);
+	assert_int_equal(rss, 25 * page);
+	assert_int_equal(ms, 300 * 1000 / sysconf(_SC_CLK_TCK));
+	rss = ms = 7;
+	usage_parse("", &rss, &ms);
+	usage_parse("1 (a) S 1 2", &rss, &ms);
+	usage_parse("1 (a", &rss, &ms);
+	assert_int_equal(rss, 7);
+	assert_int_equal(ms, 7);
 }
 
 static void
@@ -100,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_one_is_read),
 		cmocka_unit_test(one_of_another_shape_is_refused),
+		cmocka_unit_test(memory_and_time_are_read_behind_any_name),
 		cmocka_unit_test(nobody_is_said_to_have_what_one_lacks),
 	};
 
