@@ -124,6 +124,7 @@ box_tag(struct box *b, uint8_t ret[static BOX_TAG_LEN])
 	EVP_MAC_CTX_free(b->mac);
 	b->mac = NULL; // where nothing is wiped (bare builds), too
 	sodium_memzero(b, sizeof(*b));
+	b->mac = NULL; // a bare build wipes nothing
 	return is_made ? 0 : -EIO;
 }
 
