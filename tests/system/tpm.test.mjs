@@ -4,11 +4,12 @@
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { describe, test } from 'node:test'
-import { chat, getJson, runCommand, sleep, startBackend, startNode, waitFor }
-  from './lib.mjs'
+import { chat, getJson, Program, runCommand, sleep, startBackend, startNode,
+  waitFor } from './lib.mjs'
 import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
 const skip = haveSwtpm ? false : 'swtpm is absent'
+const deviceProgram = new URL('tpm_device.py', import.meta.url).pathname
 const HEAD = 8 + 3 + 8 + 4 * 32 + 4 // of an evidence file
 
 const problem = async node => (await node.status()).attester?.problem
@@ -182,6 +183,23 @@ describe('a TPM', { skip, concurrency: 2 }, () => {
     tpm.signal('SIGCONT')
     await waitFor('recovery', async () =>
       await problem(node) === null, { ms: 60000 })
+    assert.deepEqual(await node.stop(), { code: 0, signal: null })
+  })
+
+  // The only file that the signer may open once it serves.
+  test('that is a device is opened again', async t => {
+    const tpm = await startSwtpm(t)
+    const device = new Program('python3', [deviceProgram, tpm.socket])
+    t.after(() => device.stop())
+    const path = await device.line(/^\/dev\//)
+    tpm.signal('SIGSTOP')
+    const node = await startNode(t, { attester: `tpm2:device:${path}` })
+    await waitFor('a TPM that does not answer', async () =>
+      await problem(node) === 'the TPM does not answer', { ms: 30000 })
+    tpm.signal('SIGCONT')
+    await waitFor('recovery', async () =>
+      await problem(node) === null, { ms: 60000 })
+    await node.waitLog(/attester-recovered/)
     assert.deepEqual(await node.stop(), { code: 0, signal: null })
   })
 
