@@ -6,8 +6,6 @@
 
 #include <sodium.h>
 
-#include "cryptod/birational.h"
-
 int
 derive_shared(const uint8_t secret[static X25519_SECRET_LEN],
     const uint8_t public[static INFERENCE_KEY_LEN],
@@ -35,40 +33,11 @@ derive_request_key(const uint8_t secret[static X25519_SECRET_LEN],
 	return r;
 }
 
-// The multiple of the fixed point is made on the Edwards form of the curve,
-// for which libsodium has a table: half the price of its ladder, constant in
-// time as well.  Only what is public already is brought back to curve25519.
-static int
-public_by_table(const uint8_t secret[static X25519_SECRET_LEN],
-    uint8_t ret[static INFERENCE_KEY_LEN])
-{
-#ifdef HAS_BIRATIONAL
-	// It clamps as X25519 does.
-	if (crypto_scalarmult_ed25519_base(ret, secret) != 0)
-		return -EINVAL;
-	birational_u(ret, ret);
-	return 0;
-#else
-	(void)secret;
-	(void)ret;
-	return -EOPNOTSUPP;
-#endif
-}
-
-void
-derive_public(const uint8_t secret[static X25519_SECRET_LEN],
-    uint8_t ret[static INFERENCE_KEY_LEN])
-{
-	// Cannot fail: any 32 bytes are a secret key.
-	if (public_by_table(secret, ret) < 0)
-		(void)crypto_scalarmult_base(ret, secret);
-	sodium_stackzero(DERIVE_STACK_BYTES);
-}
-
 void
 derive_key_pair(uint8_t ret_secret[static X25519_SECRET_LEN],
     uint8_t ret_public[static INFERENCE_KEY_LEN])
 {
-	randombytes_buf(ret_secret, X25519_SECRET_LEN);
-	derive_public(ret_secret, ret_public);
+	// Cannot fail: any 32 bytes are a secret key.
+	(void)crypto_box_keypair(ret_public, ret_secret);
+	sodium_stackzero(DERIVE_STACK_BYTES);
 }

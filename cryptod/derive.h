@@ -1,4 +1,4 @@
-// What cryptod derives from an X25519 secret key.
+// The two derivations that cryptod makes with an X25519 secret key.
 #ifndef CRYPTOD_DERIVE_H
 #define CRYPTOD_DERIVE_H
 
@@ -27,9 +27,6 @@ MUST_CHECK int derive_request_key(
     const uint8_t public[static INFERENCE_KEY_LEN],
     uint8_t scratch[static X25519_SHARED_LEN],
     uint8_t ret[static REQUEST_KEY_LEN]);
-// RFC 7748, 6.1: X25519(secret, 9).
-void derive_public(const uint8_t secret[static X25519_SECRET_LEN],
-    uint8_t ret[static INFERENCE_KEY_LEN]);
 // The public key of a new secret key.
 void derive_key_pair(uint8_t ret_secret[static X25519_SECRET_LEN],
     uint8_t ret_public[static INFERENCE_KEY_LEN]);

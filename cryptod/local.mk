@@ -10,7 +10,6 @@ CRYPTOD_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(SECCOMP_CFLAGS)
 noinst_LIBRARIES += cryptod/libcryptod.a
 cryptod_libcryptod_a_SOURCES = \
-	cryptod/birational.c cryptod/birational.h \
 	cryptod/cryptod.c cryptod/cryptod.h \
 	cryptod/derive.c cryptod/derive.h \
 	cryptod/ephemeral.c cryptod/ephemeral.h \

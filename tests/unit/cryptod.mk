@@ -8,13 +8,6 @@ tests_unit_cryptod_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_cryptod_test_LDADD = cryptod/libcryptod.a \
 	cryptod/libcryptod_client.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/derive_test
-TESTS += tests/unit/derive_test
-tests_unit_derive_test_SOURCES = tests/unit/derive_test.c
-tests_unit_derive_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_derive_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
-	$(CMOCKA_LIBS)
-
 check_PROGRAMS += tests/unit/replay_test
 TESTS += tests/unit/replay_test
 tests_unit_replay_test_SOURCES = tests/unit/replay_test.c
