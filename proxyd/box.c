@@ -33,6 +33,14 @@ box_prepare(void)
 	return poly1305 == NULL ? -ENOMEM : 0;
 }
 
+// With the key stream from that block of it on.
+static void
+xor_stream(const struct box *b, uint8_t *bytes, size_t n, uint64_t block)
+{
+	(void)crypto_stream_salsa20_xor_ic(
+	    bytes, bytes, n, b->nonce, block, b->key);
+}
+
 int
 box_init(struct box *b, const uint8_t key[static REQUEST_KEY_LEN],
     const uint8_t nonce[static BOX_NONCE_LEN])
@@ -45,7 +53,7 @@ box_init(struct box *b, const uint8_t key[static REQUEST_KEY_LEN],
 	(void)crypto_core_hsalsa20(b->key, nonce, key, NULL);
 	memcpy(
 	    b->nonce, nonce + BOX_NONCE_LEN - SALSA_NONCE_LEN, SALSA_NONCE_LEN);
-	salsa_xor(b->block, sizeof(b->block), b->nonce, 0, b->key);
+	xor_stream(b, b->block, sizeof(b->block), 0);
 	r = EVP_MAC_init(b->mac, b->block, MAC_KEY_LEN, NULL) == 1 ? 0
 								   : -ENOMEM;
 	sodium_memzero(b->block, MAC_KEY_LEN);
@@ -62,8 +70,8 @@ xor_part(struct box *b, uint8_t *bytes, size_t n)
 
 	if (at == 0) {
 		memset(b->block, 0, sizeof(b->block));
-		salsa_xor(b->block, sizeof(b->block), b->nonce,
-		    b->at / SALSA_BLOCK_LEN, b->key);
+		xor_stream(
+		    b, b->block, sizeof(b->block), b->at / SALSA_BLOCK_LEN);
 	}
 	n = n < left ? n : left;
 	for (size_t i = 0; i < n; i++)
@@ -82,8 +90,7 @@ xor_piece(struct box *b, uint8_t *bytes, size_t n)
 			continue;
 		}
 		now = n - n % SALSA_BLOCK_LEN;
-		salsa_xor(
-		    bytes, now, b->nonce, b->at / SALSA_BLOCK_LEN, b->key);
+		xor_stream(b, bytes, now, b->at / SALSA_BLOCK_LEN);
 	}
 }
 

@@ -12,9 +12,14 @@
 
 #include "common/cleanup.h"
 #include "common/sizes.h"
-#include "proxyd/salsa.h"
 
-enum { BOX_NONCE_LEN = 24, BOX_TAG_LEN = 16 };
+enum {
+	BOX_NONCE_LEN = 24,
+	BOX_TAG_LEN = 16,
+	SALSA_BLOCK_LEN = 64,
+	SALSA_KEY_LEN = 32,
+	SALSA_NONCE_LEN = 8,
+};
 
 struct evp_mac_ctx_st; // libcrypto's
 

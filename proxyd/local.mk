@@ -23,7 +23,6 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/responses.h proxyd/responses_answer.c \
 	proxyd/responses_input.c proxyd/responses_items.c \
 	proxyd/responses_job.h proxyd/responses_request.c \
-	proxyd/salsa.c proxyd/salsa.h \
 	proxyd/sealed_answer.c proxyd/sealed_envelope.c \
 	proxyd/usage.c proxyd/usage.h \
 	proxyd/sealed_request.c proxyd/sealed_v1.h \

@@ -123,25 +123,6 @@ a_box_can_be_given_up_at_any_time(void **state)
 	box_done(&b);
 }
 
-// The number of a block has 64 bits, and sixteen of them may stand on both
-// sides of 2^32.
-static void
-the_stream_goes_on_behind_block_2_to_the_32(void **state)
-{
-	static const uint64_t blocks[] = { 0, 1, UINT32_MAX - 40,
-		UINT32_MAX - 7, UINT32_MAX, UINT64_C(1) << 32,
-		UINT64_MAX - 5000 };
-	struct sealed *s = make(state, LONG_LEN);
-
-	for (size_t i = 0; i < N_ELEMENTS(blocks); i++) {
-		memcpy(s->box, s->plain, LONG_LEN);
-		salsa_xor(s->box, LONG_LEN, s->nonce, blocks[i], s->key);
-		(void)crypto_stream_salsa20_xor_ic(
-		    s->plain, s->plain, LONG_LEN, s->nonce, blocks[i], s->key);
-		assert_memory_equal(s->box, s->plain, LONG_LEN);
-	}
-}
-
 static int
 setup(void **state)
 {
@@ -165,7 +146,6 @@ main(void)
 		cmocka_unit_test(it_does_not_matter_where_the_pieces_end),
 		cmocka_unit_test(a_box_that_was_changed_does_not_open),
 		cmocka_unit_test(a_box_can_be_given_up_at_any_time),
-		cmocka_unit_test(the_stream_goes_on_behind_block_2_to_the_32),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
