@@ -300,7 +300,8 @@ describe('how a backend is reached', () => {
     const file = secret(dir, KEY)
     const added = `backend = unix:${socket} key-file=${file}\n`
     const first = `backend = ${far.url}\n`
-    const host = new Node({})
+    // There before the node is, which reads it at once.
+    const host = new Node({ config: `[proxyd]\n${first}` })
     t.after(() => host.stop())
     const config = path.join(host.home, 'meshllm.conf')
     const reload = async (text, pattern) => {
@@ -309,7 +310,6 @@ describe('how a backend is reached', () => {
       host.signal('SIGHUP')
       return await host.waitLog(pattern, { from })
     }
-    fs.writeFileSync(config, `[proxyd]\n${first}`)
     await host.started()
     await host.waitModel('far')
     const client = await startNode(t, { join: await host.token() })
