@@ -102,7 +102,7 @@ it_does_not_matter_what_was_done_while_it_came(void **state)
 	load_keys(root, &k);
 	for (size_t i = 0; i < TRIES; i++) {
 		struct arrival a = { COLLECTED, &k };
-		struct arrival b = { EARLY + any(N_HOW - 1), &k };
+		struct arrival b = { (enum how)(EARLY + any(N_HOW - 1)), &k };
 
 		wire = seal_for(&k);
 		change(&wire, i % CHANGES);
