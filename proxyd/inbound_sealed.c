@@ -65,8 +65,8 @@ static void
 open_with_keys(struct inbound *in)
 {
 	struct inbound_keys keys = in->keys;
-	uint8_t *text;
-	size_t i, n;
+	uint8_t *text = NULL;
+	size_t i, n = 0;
 
 	in->keys.n = 0;
 	sodium_memzero(&in->keys, sizeof(in->keys));

@@ -22,9 +22,7 @@ function trust (node, ...words) {
   return done.stdout
 }
 
-const daemonDir = process.env.TEST_DAEMON_DIR
 const verify = (node, ...words) => runCommand(['verify',
-  ...(daemonDir ? [`--daemon-dir=${daemonDir}`] : []),
   `--state-dir=${node.stateDir}`, `--management=${node.ready.management}`,
   ...words])
 

@@ -100,8 +100,8 @@ describe('a host that hangs', () => {
       await waitIdle(home.node, 20000)
     })
 
+    if (daemon === 'cryptod') continue // an answer needs it no more
     test(`an answer that has begun is cut when its ${daemon} is stopped`,
-      { skip: daemon === 'cryptod' && 'it is not needed any more' },
       async t => {
         const all = await startHosts(t, 2, { client })
         const { home, other } = await settle(all)
