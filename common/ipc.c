@@ -15,13 +15,9 @@
 #include <uthash.h>
 
 #include "common/build_id.h"
+#include "common/ipc_arena.h"
 #include "common/loop.h"
 #include "common/process.h"
-
-struct arena {
-	size_t used;
-	_Alignas(16) uint8_t bytes[IPC_ARENA_BYTES];
-};
 
 struct ipc_call {
 	uint32_t id;
@@ -53,7 +49,7 @@ struct ipc_peer {
 	TAILQ_HEAD(, queued) queue; // owned
 	size_t n_queued;
 	struct ipc_frame frame; // the one being handled
-	struct arena arena;
+	struct ipc_arena arena;
 };
 
 static void peer_close(struct ipc_peer *, int reason);
@@ -77,35 +73,6 @@ handle_hello(
 static const struct ipc_rule hello_rule = { IPC__TYPE__IPC_HELLO, .from = ~0u,
 	.phases = IPC_GREETING, .max_body = 64,
 	.descriptor = &ipc__hello__descriptor, .handle = handle_hello };
-
-static void *
-arena_alloc(void *data, size_t size)
-{
-	struct arena *arena = data;
-	size_t aligned = (size + 15) & ~(size_t)15;
-	void *p;
-
-	if (aligned < size || aligned > sizeof(arena->bytes) - arena->used)
-		return NULL;
-	p = arena->bytes + arena->used;
-	arena->used += aligned;
-	return p;
-}
-
-static void
-arena_free(void *data, void *p)
-{
-	// All at once, by arena_wipe.
-	(void)data;
-	(void)p;
-}
-
-static void
-arena_wipe(struct arena *arena)
-{
-	sodium_memzero(arena->bytes, arena->used);
-	arena->used = 0;
-}
 
 static void
 frame_wipe(struct ipc_frame *frame)
@@ -199,8 +166,7 @@ static int
 decode_and_handle(
     struct ipc_peer *peer, const struct ipc_rule *rule, struct ipc_frame *frame)
 {
-	ProtobufCAllocator allocator = { arena_alloc, arena_free,
-		&peer->arena };
+	ProtobufCAllocator allocator = ipc_arena_allocator(&peer->arena);
 	ProtobufCMessage *msg;
 
 	msg = protobuf_c_message_unpack(
@@ -220,7 +186,7 @@ ipc_dispatch(struct ipc_peer *peer, struct ipc_frame *frame)
 	peer->busy++;
 	if (r == 0)
 		r = decode_and_handle(peer, rule, frame);
-	arena_wipe(&peer->arena);
+	ipc_arena_wipe(&peer->arena);
 	frame_wipe(frame);
 	peer->busy--;
 	return r;
