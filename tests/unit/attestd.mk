@@ -5,6 +5,7 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 
 if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
+	tests/unit/credential_test \
 	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
 	tests/unit/evidence_test tests/unit/examine_test \
 	tests/unit/held_test tests/unit/p256_test \
@@ -50,6 +51,9 @@ tests_unit_ek_chain_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_p256_test_SOURCES = tests/unit/p256_test.c $(EVIDENCE_FILES)
 tests_unit_p256_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_p256_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_credential_test_SOURCES = tests/unit/credential_test.c $(EVIDENCE_FILES)
+tests_unit_credential_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_credential_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(EVIDENCE_FILES)
 tests_unit_tpm_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_tpm_test_LDADD = $(EVIDENCE_TEST_LIBS)
