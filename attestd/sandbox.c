@@ -22,6 +22,7 @@ const struct sandbox_rule attestd_signer_sandbox[ATTESTD_N_SIGNER_SANDBOX] = {
 	ALLOW(brk,		"malloc"),
 	ALLOW_WITHOUT(mmap, 2, PROT_EXEC, "malloc"),
 	ALLOW(munmap,		"free"),
+	ALLOW(mremap,		"realloc, a TPM is opened again"),
 	// the TPM, opened again after it went away; Landlock has its path
 	ALLOW(openat,		"tcti_fd_open"),
 	ALLOW_ARG(socket, 0, AF_UNIX, "tcti_fd_open: a software TPM"),
