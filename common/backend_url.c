@@ -171,6 +171,58 @@ backend_spec_parse(const char *text, struct backend_spec *ret)
 	return parse_spec(text, ret) == NULL ? 0 : -EINVAL;
 }
 
+// Digits up to an end that the caller looks at.  -EINVAL: no port.
+static int
+parse_port(const char **text, uint16_t *ret)
+{
+	unsigned n = 0;
+	const char *c = *text;
+
+	for (; *c >= '0' && *c <= '9' && n <= UINT16_MAX; c++)
+		n = n * 10 + (unsigned)(*c - '0');
+	if (n == 0 || n > UINT16_MAX)
+		return -EINVAL;
+	*text = c;
+	*ret = (uint16_t)n;
+	return 0;
+}
+
+static const char *
+parse_ports(const char *text, struct backend_ports *ret)
+{
+	static const char form[] =
+	    "is not a port, or FIRST-LAST, of 1 to 65535";
+
+	int r = parse_port(&text, &ret->first);
+
+	ret->last = ret->first;
+	if (r == 0 && *text == '-') {
+		text++;
+		r = parse_port(&text, &ret->last);
+	}
+	if (r < 0 || *text != '\0')
+		return form;
+	if (ret->last < ret->first)
+		return "ends before it begins";
+	return ret->last - ret->first < BACKEND_PORT_RANGE_MAX
+	    ? NULL
+	    : "is a range of more than 256 ports";
+}
+
+const char *
+backend_ports_check(const char *text)
+{
+	struct backend_ports ignored;
+
+	return parse_ports(text, &ignored);
+}
+
+int
+backend_ports_parse(const char *text, struct backend_ports *ret)
+{
+	return parse_ports(text, ret) == NULL ? 0 : -EINVAL;
+}
+
 int
 backend_key_parse(
     const char *bytes, size_t n, char ret[static BACKEND_KEY_MAX + 1])

@@ -19,6 +19,8 @@ enum {
 	BACKEND_KEY_FILE_MAX = BACKEND_KEY_MAX + 2, // with an end of line
 	BACKEND_PATH_MAX = 512,
 	BACKEND_REQUESTS_MAX = 4096,
+	BACKEND_PORT_RANGES_MAX = 16, // values of --backend-port
+	BACKEND_PORT_RANGE_MAX = 256, // ports of one of them
 };
 
 struct backend_url {
@@ -50,6 +52,15 @@ struct backend_spec {
 // NULL, or what is wrong.
 const char *backend_spec_check(const char *text);
 MUST_CHECK int backend_spec_parse(const char *text, struct backend_spec *ret);
+
+// One value of --backend-port: a port, or FIRST-LAST.
+struct backend_ports {
+	uint16_t first, last;
+};
+
+// NULL, or what is wrong.
+const char *backend_ports_check(const char *text);
+MUST_CHECK int backend_ports_parse(const char *text, struct backend_ports *ret);
 
 // The key in the bytes of a file: one word of printable ASCII.  -EINVAL.
 MUST_CHECK int backend_key_parse(

@@ -130,6 +130,9 @@ check_together(const char *path, const struct run_options *o)
 			r = -EINVAL;
 	if (o->backend.n > BACKENDS_MAX)
 		r = complain(path, "backend", "more than %d", BACKENDS_MAX);
+	if (o->backend_port.n > BACKEND_PORT_RANGES_MAX)
+		r = complain(path, "backend-port", "more than %d",
+		    BACKEND_PORT_RANGES_MAX);
 	if (o->mesh.n > MESH_MAX)
 		r = complain(path, "mesh", "more than %d", MESH_MAX);
 	return r;

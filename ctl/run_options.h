@@ -20,7 +20,7 @@ struct run_options {
 	struct option_list mesh, advertise, join;
 	char *api, *management, *api_socket_mode, *api_socket_group, *api_keys;
 	struct option_list allow_host, allow_origin;
-	struct option_list backend, only_host;
+	struct option_list backend, backend_port, only_host;
 	struct option_word require_attested_hosts;
 	bool allow_plaintext_peers, allow_unsigned_keys;
 	uint64_t keep_alive_seconds, answer_seconds;

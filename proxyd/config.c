@@ -61,6 +61,10 @@ static const struct option options[] = {
 	{ "backend", "proxyd", "URL",
 	    "inference server: http://ADDR:PORT[/prefix] or unix:/path",
 	    OPTION_STRINGS, FIELD(backends), .check = backend_spec_check },
+	{ "backend-port", "proxyd", "PORT",
+	    "TCP port, or FIRST-LAST, for backends of later reloads",
+	    OPTION_STRINGS, FIELD(backend_ports),
+	    .check = backend_ports_check },
 	{ "require-attested-hosts", "proxyd", "LEVEL",
 	    "use only hosts with evidence of at least this level; hardware",
 	    OPTION_FLAG_OR_STRING, FIELD(require_attested),
@@ -291,6 +295,11 @@ draw_conclusions(
 	if (config->backends.n > CONFIG_BACKENDS_MAX) {
 		(void)snprintf(error, CONFIG_ERROR_MAX,
 		    "--backend: more than %d", CONFIG_BACKENDS_MAX);
+		return -EINVAL;
+	}
+	if (config->backend_ports.n > BACKEND_PORT_RANGES_MAX) {
+		(void)snprintf(error, CONFIG_ERROR_MAX,
+		    "--backend-port: more than %d", BACKEND_PORT_RANGES_MAX);
 		return -EINVAL;
 	}
 	fill_in_numbers(config);

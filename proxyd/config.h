@@ -33,7 +33,8 @@ struct proxyd_config {
 	char *api_keys;
 	struct option_list allow_hosts, allow_origins;
 	struct option_list backends;
-	struct option_list only_hosts; // endpoint ids; none: all
+	struct option_list backend_ports; // of backends that may come later
+	struct option_list only_hosts;	  // endpoint ids; none: all
 	struct option_word require_attested;
 	bool allow_plaintext_peers;
 	bool allow_unsigned_keys;

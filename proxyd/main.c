@@ -70,7 +70,8 @@ give_all_up(struct proxyd *d)
 {
 	struct proxyd_landlock landlock;
 
-	proxyd_landlock_init(&landlock, &d->backends);
+	proxyd_landlock_init(
+	    &landlock, &d->backends, &d->config->backend_ports);
 	if (sandbox_give_all_up(
 		&landlock.policy, proxyd_sandbox, proxyd_sandbox_len))
 		d->measure.bits |= MEASURE_LANDLOCK;

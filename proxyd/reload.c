@@ -146,8 +146,20 @@ take_keys(struct proxyd *d, const struct proxyd_config *config,
 	return r;
 }
 
-// The sandbox allows TCP to the ports of those that were there at the start,
-// and what came since has one of them.
+static bool
+is_kept_for_later(const struct option_list *list, uint16_t port)
+{
+	struct backend_ports ports;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (backend_ports_parse(list->values[i], &ports) == 0 &&
+		    port >= ports.first && port <= ports.last)
+			return true;
+	return false;
+}
+
+// The sandbox allows TCP to the ports that were configured at the start; those
+// of backends that came since are among them.
 static bool
 may_be_reached(const struct proxyd *d, const struct backend_spec *spec)
 {
@@ -163,7 +175,8 @@ may_be_reached(const struct proxyd *d, const struct backend_spec *spec)
 		    other->in.sin_port == url->in.sin_port)
 			return true;
 	}
-	return false;
+	return is_kept_for_later(
+	    &d->config->backend_ports, ntohs(url->in.sin_port));
 }
 
 // -ENOENT: there is no such file; else whether it is one key.
@@ -204,8 +217,9 @@ check_backend(struct proxyd *d, const struct backend_spec *spec, size_t *n_new,
 	if (backend_find(&d->backends, spec) != NULL)
 		return 0;
 	if (!may_be_reached(d, spec))
-		wrong = "no backend had this port at the start, and the "
-			"sandbox allows no other";
+		wrong = "its port is none that --backend or --backend-port had "
+			"at the start, and the sandbox allows no other "
+			"(--backend-port keeps ports for later)";
 	else if (d->backends.n + ++*n_new > BACKENDS_EVER_MAX)
 		wrong = "there were too many since the start";
 	if (wrong == NULL)
@@ -337,6 +351,8 @@ say_what_stays(const struct proxyd_config *was, const struct proxyd_config *is)
 	    "api-socket-group");
 	say_needs_restart(
 	    texts_differ(was->management, is->management), "management");
+	say_needs_restart(lists_differ(&was->backend_ports, &is->backend_ports),
+	    "backend-port");
 	say_needs_restart(
 	    lists_differ(&was->only_hosts, &is->only_hosts), "only-host");
 	say_needs_restart(

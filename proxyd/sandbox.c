@@ -57,9 +57,10 @@ const struct sandbox_rule proxyd_sandbox[] = {
 const size_t proxyd_sandbox_len = N_ELEMENTS(proxyd_sandbox);
 
 void
-proxyd_landlock_init(
-    struct proxyd_landlock *ret, const struct backends *backends)
+proxyd_landlock_init(struct proxyd_landlock *ret,
+    const struct backends *backends, const struct option_list *later)
 {
+	struct backend_ports ports;
 	size_t n = 0;
 
 	for (size_t i = 0; i < backends->n; i++) {
@@ -70,6 +71,11 @@ proxyd_landlock_init(
 		else if (url->sa.sa_family == AF_INET6)
 			ret->ports[n++] = ntohs(url->in6.sin6_port);
 	}
+	// Checked where they were read.
+	for (size_t i = 0; i < later->n; i++)
+		if (backend_ports_parse(later->values[i], &ports) == 0)
+			for (unsigned p = ports.first; p <= ports.last; p++)
+				ret->ports[n++] = (uint16_t)p;
 	ret->policy = (struct landlock_policy){ .connect_ports = ret->ports,
 		.n_connect_ports = n };
 }

@@ -11,9 +11,12 @@ extern const size_t proxyd_sandbox_len;
 
 struct proxyd_landlock {
 	struct landlock_policy policy;
-	uint16_t ports[CONFIG_BACKENDS_MAX];
+	uint16_t ports[CONFIG_BACKENDS_MAX +
+	    BACKEND_PORT_RANGES_MAX * BACKEND_PORT_RANGE_MAX];
 };
-// No file system; TCP connections to the ports of the backends.
-void proxyd_landlock_init(struct proxyd_landlock *ret, const struct backends *);
+// No file system; TCP connections to the ports of the backends, and to those
+// that the configuration keeps for backends of later.
+void proxyd_landlock_init(struct proxyd_landlock *ret, const struct backends *,
+    const struct option_list *later);
 
 #endif

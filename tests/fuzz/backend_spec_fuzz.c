@@ -1,5 +1,6 @@
-// Target: words_parse, backend_spec_parse, backend_key_parse, and the checks of
-// values.c.  What was taken keeps its bounds and its form.
+// Target: words_parse, backend_spec_parse, backend_ports_parse,
+// backend_key_parse, and the checks of values.c.  What was taken keeps its
+// bounds and its form.
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,19 @@ check_spec(const char *text)
 	check(backend_spec_parse(spec.text, &again) == 0);
 }
 
+static void
+check_ports(const char *text)
+{
+	struct backend_ports ports;
+
+	if (backend_ports_parse(text, &ports) < 0) {
+		check(backend_ports_check(text) != NULL);
+		return;
+	}
+	check(ports.first > 0 && ports.first <= ports.last);
+	check(ports.last - ports.first < BACKEND_PORT_RANGE_MAX);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -42,6 +56,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, n);
 	text[n] = '\0';
 	check_spec(text);
+	check_ports(text);
 	if (backend_key_parse(text, n, key) == 0)
 		check(key[0] > ' ' && strpbrk(key, " \r\n") == NULL);
 	if (value_check_mode(text) == NULL)

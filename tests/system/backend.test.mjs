@@ -378,6 +378,51 @@ describe('how a backend is reached', () => {
     assert.equal((await chat(client, 'hi', { model: 'far' })).status, 200)
   })
 
+  test('over a port that was kept for it, and no other', async t => {
+    const [first, ...later] = await Promise.all(['a', 'b', 'c', 'd'].map(
+      model => startBackend(t, ['--model', model])))
+    const port = one => Number(new URL(one.url).port)
+    const host = new Node({ config: `[proxyd]
+backend = ${first.url}
+backend-port = ${port(later[0])}
+backend-port = ${port(later[1])}-${port(later[1])}
+` })
+    t.after(() => host.stop())
+    const reload = async (backends, ports, pattern) => {
+      const from = host.log.length
+      fs.writeFileSync(path.join(host.home, 'meshllm.conf'), ['[proxyd]',
+        ...backends.map(b => `backend = ${b.url}`),
+        ...ports.map(p => `backend-port = ${p}`), ''].join('\n'))
+      host.signal('SIGHUP')
+      return await host.waitLog(pattern, { from })
+    }
+    await host.started()
+    await host.waitModel('a')
+    let tokens = 0
+    const stream = chat(host, 'one two', { model: 'a', more: {
+      stream: true, demo_tokens: 60, demo_delay_ms: 50 },
+    onEvent: () => { tokens++ } })
+    stream.catch(() => {})
+    await waitFor('tokens', () => tokens > 2)
+
+    // What the sandbox has is what it was given at the start.
+    const from = host.log.length
+    await reload([first, later[0], later[1]], [1], /info proxyd reloaded/)
+    await host.waitLog(/reload-needs-restart option=backend-port/, { from })
+    for (const model of ['b', 'c']) {
+      await host.waitModel(model)
+      assert.equal((await chat(host, 'hi', { model })).status, 200)
+    }
+    if (host.log.some(l => /proxyd landlock .*tcp=(yes|true)/.test(l))) {
+      const line = await reload([first, later[2]], [port(later[2])],
+        /error proxyd reload-refused/)
+      assert.match(line, /backend-port keeps ports for later.*restart/)
+    } else t.diagnostic('no Landlock with TCP here')
+    const { status, complete, events } = await stream
+    assert.deepEqual([status, complete, events.at(-1)], [200, true, '[DONE]'])
+    assert.ok(events.length >= 60)
+  })
+
   test('at an address of IPv6', async t => {
     const server = await keyed(t, [0, '::1'], { key: '' })
     const { port } = server.address()

@@ -47,6 +47,8 @@ allow-host = box
 allow-origin = https://chat.example.com
 backend = http://127.0.0.1:1/v1 key-file=${secret} requests=4
 backend = unix:/nowhere prefix=/x
+backend-port = 1
+backend-port = 8081-8336
 require-attested-hosts = no
 allow-plaintext-peers = no
 `
@@ -86,6 +88,11 @@ allow-plaintext-peers = no
     [line('backend', 'ftp://x'), /:3: backend.*http:\/\/ADDR:PORT/],
     [line('backend', 'unix:/x requests=many'), /:3: backend.*requests=/],
     [line('backend', 'unix:/x y=1'), /:3: backend.*key-file=/],
+    [line('backend-port', '0'), /:3: backend-port.*is not a port/],
+    [line('backend-port', '80-'), /:3: backend-port.*FIRST-LAST/],
+    [line('backend-port', '81-80'), /:3: backend-port.*ends before/],
+    [line('backend-port', '1-65535'), /:3: backend-port.*256 ports/],
+    ['[proxyd]\n' + 'backend-port = 9\n'.repeat(17), /backend-port: more than 16/],
     [line('require-attested-hosts', 'very'), /:3: require-attested-hosts.*tofu/],
     [line('allow-plaintext-peers', 'perhaps'), /:3: .*yes or no/],
     [line('queue-requests', '0'), /:3: queue-requests.*too small/],

@@ -14,6 +14,7 @@
 #include "proxyd/config.h"
 #include "proxyd/recent.h"
 #include "proxyd/route.h"
+#include "proxyd/sandbox.h"
 
 static const struct access none;
 
@@ -393,6 +394,50 @@ a_lost_model_is_remembered_for_a_while(void **state)
 	assert_true(recent_has(&recent, "m0", 7));
 }
 
+static void
+ports_for_later_are_one_or_a_short_range(void **state)
+{
+	static const char *const bad[] = { "", "0", "65536", "99999999999999",
+		"-", "-1", "1-", "1-0", "2-1", "1-65536", "1-257", "1--2",
+		"1-2-3", "+1", " 1", "1 ", "1,2", "0x1", "http", "1-2 x" };
+	struct backend_ports ports;
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++)
+		if (backend_ports_check(bad[i]) == NULL ||
+		    backend_ports_parse(bad[i], &ports) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	assert_int_equal(backend_ports_parse("65535", &ports), 0);
+	assert_int_equal(ports.first, 65535);
+	assert_int_equal(ports.last, 65535);
+	assert_int_equal(backend_ports_parse("1-256", &ports), 0);
+	assert_int_equal(ports.first, 1);
+	assert_int_equal(ports.last, 256);
+}
+
+static void
+the_sandbox_allows_the_ports_for_later_as_well(void **state)
+{
+	static char one[] = "9000", range[] = "8100-8103";
+	char *values[] = { one, range };
+	const struct option_list later = { 2, values };
+	static const uint16_t wanted[] = { 81, 9000, 8100, 8101, 8102, 8103 };
+	struct backends *backends = calloc(1, sizeof(*backends));
+	struct proxyd_landlock landlock;
+
+	(void)state;
+	assert_non_null(backends);
+	assert_int_equal(
+	    backend_url_parse("http://127.0.0.1:81", &backends->at[0].url), 0);
+	assert_int_equal(backend_url_parse("unix:/x", &backends->at[1].url), 0);
+	backends->n = 2;
+	proxyd_landlock_init(&landlock, backends, &later);
+	assert_int_equal(landlock.policy.n_connect_ports, N_ELEMENTS(wanted));
+	assert_memory_equal(
+	    landlock.policy.connect_ports, wanted, sizeof(wanted));
+	free(backends);
+}
+
 int
 main(void)
 {
@@ -403,6 +448,9 @@ main(void)
 		cmocka_unit_test(only_json_is_json),
 		cmocka_unit_test(a_backend_is_where_the_configuration_says),
 		cmocka_unit_test(a_backend_has_a_url_and_parts_behind_it),
+		cmocka_unit_test(ports_for_later_are_one_or_a_short_range),
+		cmocka_unit_test(
+		    the_sandbox_allows_the_ports_for_later_as_well),
 		cmocka_unit_test(a_list_of_models_is_read_strictly),
 		cmocka_unit_test(the_context_is_what_a_request_can_have),
 		cmocka_unit_test(the_stricter_option_wins),
