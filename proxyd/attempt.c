@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "proxyd/load.h"
 #include "proxyd/queue.h"
 #include "proxyd/silence.h"
 #include "proxyd/translation.h"
@@ -234,6 +235,7 @@ on_head(void *arg, const struct http_response *response)
 	struct attempt *a = arg;
 
 	silence_take_head(a, response);
+	load_take_head(a, response);
 	return request_answer_head(a->req, response);
 }
 

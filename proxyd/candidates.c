@@ -2,7 +2,7 @@
 // no candidate at all.  Then what would fail or wait comes later: sources that
 // are full, set aside, too small.  Among equals the one where the session was
 // before, unless it has much more to do than the others; else the one that has
-// least to do for us.
+// least to do, for us and as it says for others.
 #include "proxyd/candidates.h"
 
 #include <sodium.h>
@@ -11,6 +11,7 @@
 
 #include "common/hex.h"
 #include "proxyd/json_hints.h"
+#include "proxyd/load.h"
 #include "proxyd/proxyd.h"
 #include "proxyd/request.h"
 
@@ -36,10 +37,11 @@ enum { CHOICES_MAX = 256 };
 struct choice {
 	struct candidate candidate;
 	unsigned against;
-	bool is_trial;	// it failed; this request would try it
-	bool is_loaded; // more than its share
-	unsigned in_flight;
-	uint64_t weight; // for this session
+	bool is_trial;		    // it failed; this request would try it
+	bool is_busy;		    // as it says: one more would wait there
+	bool is_loaded;		    // more than its share
+	unsigned in_flight, others; // ours, and theirs as it says
+	uint64_t weight;	    // for this session
 };
 
 struct choices {
@@ -158,8 +160,9 @@ refusal(const struct proxyd *d, enum peer_key key)
 
 static void
 add(struct proxyd *d, struct choices *all, const struct candidate *candidate,
-    unsigned against)
+    const struct load_heard *heard, unsigned against)
 {
+	uint64_t now = clock_mono_ms();
 	struct choice *one = &all->at[all->n];
 	const struct breaker *breaker;
 
@@ -170,8 +173,10 @@ add(struct proxyd *d, struct choices *all, const struct candidate *candidate,
 	one->in_flight = *candidate_in_flight(d, candidate);
 	if (one->in_flight >= candidate_limit(d, candidate))
 		one->against |= AGAINST_FULL;
+	one->others = load_of_others(heard, now);
+	one->is_busy = load_is_full(heard, one->in_flight, now);
 	breaker = candidate_breaker(d, candidate);
-	switch (breaker_state(breaker, clock_mono_ms())) {
+	switch (breaker_state(breaker, now)) {
 	case BREAKER_OPEN:
 		one->against |= AGAINST_ASIDE;
 		break;
@@ -227,7 +232,7 @@ add_host(struct proxyd *d, const struct peer *peer, uint64_t now,
 	if (bytes != NULL)
 		memcpy(one.key, bytes, INFERENCE_KEY_LEN);
 	one.context_length = peer_context_length(peer, model);
-	add(d, all, &one, against);
+	add(d, all, &one, peer_load(peer, model), against);
 }
 
 static void
@@ -270,7 +275,7 @@ add_backends(struct proxyd *d, const char *model, struct choices *all)
 		is_known = true;
 		one.context_length = backend_context_length(backend, model);
 		if (backend->is_up)
-			add(d, all, &one, 0);
+			add(d, all, &one, NULL, 0);
 	}
 	return is_known;
 }
@@ -297,22 +302,36 @@ weigh(const struct proxyd *d, const struct candidate *to, uint64_t session)
 	return weight;
 }
 
+static unsigned
+load_of(const struct choice *one)
+{
+	return one->in_flight + one->others;
+}
+
+// What a source says of itself counts for another one up to what that has: a
+// lie would make it look as if it had less to do than the average.
+static unsigned
+load_beside(const struct choice *one, unsigned load)
+{
+	unsigned most = load_of(one) < load ? load_of(one) : load;
+
+	return most > one->in_flight ? most : one->in_flight;
+}
+
 // A source may have a quarter more than the average of all that are usable,
 // and one more, before its sessions go elsewhere.
-static void
-mark_loaded(struct choices *all)
+static bool
+has_more_than_its_share(const struct choices *all, unsigned load)
 {
 	unsigned sum = 0, n = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
 		if (all->at[i].against >= AGAINST_SMALL)
 			continue;
-		sum += all->at[i].in_flight;
+		sum += load_beside(&all->at[i], load);
 		n++;
 	}
-	for (size_t i = 0; i < all->n && n > 0; i++)
-		all->at[i].is_loaded =
-		    all->at[i].in_flight > (sum + sum / 4) / n + 1;
+	return n > 0 && load > (sum + sum / 4) / n + 1;
 }
 
 static void
@@ -336,7 +355,9 @@ look_at_body(
 		if (hints.has_session && ask->has_session)
 			one->weight = weigh(d, &one->candidate, hints.session);
 	}
-	mark_loaded(all);
+	for (size_t i = 0; i < all->n; i++)
+		all->at[i].is_loaded =
+		    has_more_than_its_share(all, load_of(&all->at[i]));
 }
 
 static bool
@@ -344,11 +365,13 @@ is_better(const struct choice *a, const struct choice *b)
 {
 	if (a->against != b->against)
 		return a->against < b->against;
+	if (a->is_busy != b->is_busy)
+		return b->is_busy;
 	if (a->is_loaded != b->is_loaded)
 		return b->is_loaded;
 	if (a->weight != b->weight)
 		return a->weight > b->weight;
-	return a->in_flight < b->in_flight;
+	return load_of(a) < load_of(b);
 }
 
 // Few, and the first of equals has to stay first.
@@ -395,7 +418,7 @@ how_chosen(const struct choices *all)
 		return "only";
 	if (a->against != b->against)
 		return "better";
-	if (a->is_loaded != b->is_loaded)
+	if (a->is_busy != b->is_busy || a->is_loaded != b->is_loaded)
 		return "load";
 	return a->weight != 0 ? "session" : "load";
 }
@@ -427,13 +450,16 @@ explain(const struct choice *one, bool is_left_out, const char *how,
 	    how != NULL	      ? how
 		: is_left_out ? "left-out"
 			      : "next",
-	    one->in_flight);
+	    load_of(one));
+	if (one->others > 0)
+		n += (size_t)snprintf(
+		    line + n, sizeof(line) - n, " others=%u", one->others);
 	for (size_t i = 0; i < N_ELEMENTS(texts); i++)
 		if ((one->against & texts[i].against) != 0)
 			n += (size_t)snprintf(
 			    line + n, sizeof(line) - n, "%s", texts[i].text);
-	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s",
-	    one->is_trial ? " failed-before" : "",
+	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s%s",
+	    one->is_trial ? " failed-before" : "", one->is_busy ? " busy" : "",
 	    one->is_loaded ? " above-average" : "");
 	if (n < sizeof(ret->route) - used)
 		memcpy(ret->route + used, line, n + 1);

@@ -18,6 +18,7 @@ proxyd_libproxyparse_a_SOURCES = \
 	proxyd/json_plain.h proxyd/json_out.c proxyd/json_out.h \
 	proxyd/json_scan.c proxyd/json_scan.h \
 	proxyd/json_text.c proxyd/json_text.h \
+	proxyd/load.c proxyd/load.h \
 	proxyd/multipart.c proxyd/multipart.h \
 	proxyd/openai_error.c proxyd/openai_error.h \
 	proxyd/responses.h proxyd/responses_answer.c \
@@ -60,6 +61,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/keep_alive.c proxyd/keep_alive.h \
 	proxyd/learned.c proxyd/learned.h \
 	proxyd/listen.c proxyd/listen.h proxyd/listen_unix.c \
+	proxyd/load_tell.c \
 	proxyd/metrics.c proxyd/metrics.h \
 	proxyd/models.c proxyd/models.h \
 	proxyd/party.c proxyd/party.h \

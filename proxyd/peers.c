@@ -273,6 +273,19 @@ note_lost_models(
 			    clock_mono_ms());
 }
 
+// A host that was away may have been restarted, and have nothing to do.
+static void
+keep_loads(struct peer *peer, const struct peer *old)
+{
+	const struct load_heard *heard;
+
+	for (size_t i = 0; i < peer->n_models && old->connected; i++) {
+		heard = peer_load(old, peer->models[i].name);
+		if (heard != NULL)
+			peer->models[i].load = *heard;
+	}
+}
+
 static int
 commit(struct peers *peers, struct peer **ret)
 {
@@ -287,6 +300,7 @@ commit(struct peers *peers, struct peer **ret)
 	peers->staging.peer = NULL;
 	if (old != NULL) {
 		note_lost_models(peers, old, peer);
+		keep_loads(peer, old);
 		// A verdict is about the evidence that it was made on.
 		if (same_evidence(peer, old))
 			peer->verdict = old->verdict;
@@ -392,7 +406,7 @@ peer_key_now(const struct peer *peer, uint64_t now_ms, const uint8_t **ret_key)
 	return peer->has_unsigned ? PEER_KEY_UNSIGNED : PEER_KEY_NONE;
 }
 
-static const struct peer_model *
+static struct peer_model *
 find_model(const struct peer *peer, const char *model)
 {
 	size_t low = 0, high = peer->n_models;
@@ -415,6 +429,24 @@ bool
 peer_has_model(const struct peer *peer, const char *model)
 {
 	return find_model(peer, model) != NULL;
+}
+
+const struct load_heard *
+peer_load(const struct peer *peer, const char *model)
+{
+	const struct peer_model *found = find_model(peer, model);
+
+	return found == NULL ? NULL : &found->load;
+}
+
+void
+peer_hear_load(struct peer *peer, const char *model, const struct load *load,
+    uint64_t now_ms)
+{
+	struct peer_model *found = find_model(peer, model);
+
+	if (found != NULL)
+		found->load = (struct load_heard){ *load, now_ms };
 }
 
 uint32_t

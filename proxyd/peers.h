@@ -17,6 +17,7 @@
 #include "common/sizes.h"
 #include "proto/ipc.pb-c.h"
 #include "proxyd/breaker.h"
+#include "proxyd/load.h"
 #include "proxyd/recent.h"
 
 enum {
@@ -36,6 +37,7 @@ enum peer_key {
 struct peer_model {
 	char name[MODEL_NAME_MAX + 1];
 	uint32_t context_length; // 0: not told
+	struct load_heard load;
 };
 
 // What the verifier said about one key; the expiry is looked at when used.
@@ -129,6 +131,10 @@ void peers_remove(struct peers *, const uint8_t *id, uint64_t now_ms);
 enum peer_key peer_key_now(
     const struct peer *, uint64_t now_ms, const uint8_t **ret_key);
 bool peer_has_model(const struct peer *, const char *model);
+// What it said last of its load with the model; NULL: it has no such model.
+const struct load_heard *peer_load(const struct peer *, const char *model);
+void peer_hear_load(
+    struct peer *, const char *model, const struct load *, uint64_t now_ms);
 // 0: not told.
 uint32_t peer_context_length(const struct peer *, const char *model);
 // The verdict on this key and this connection if it counts now, or NULL.

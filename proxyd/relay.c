@@ -8,6 +8,7 @@
 #include "common/hex.h"
 #include "common/level_limits.h"
 #include "proxyd/attempt.h"
+#include "proxyd/load.h"
 #include "proxyd/request.h"
 #include "proxyd/silence.h"
 #include "proxyd/translation.h"
@@ -118,8 +119,10 @@ put_own(struct fields *f, const struct request *req)
 		[SOURCE_PLAIN] = "no",
 	};
 	const struct candidate *to;
-	char *id = f->text + f->used;
+	char *id = f->text + f->used, load[LOAD_TEXT_MAX];
 
+	if (load_tell(req, load))
+		put(f, LOAD_FIELD, keep(f, slice_of(load)));
 	if (req->is_inbound && req->alive_s != 0)
 		put(f, SILENCE_FIELD, "1");
 	if (req->is_inbound)

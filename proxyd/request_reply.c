@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxyd/load.h"
 #include "proxyd/request.h"
 
 void
@@ -28,8 +29,8 @@ static int
 own_head(struct request *req, int status, const char *type, size_t len,
     const struct failure *failure)
 {
-	char seconds[16];
-	struct http_pair set[7];
+	char seconds[16], load[LOAD_TEXT_MAX];
+	struct http_pair set[8];
 	struct http_rewrite how = { .framing = HTTP_BODY_LENGTH,
 		.length = len,
 		.close = req->wants_close,
@@ -39,6 +40,8 @@ own_head(struct request *req, int status, const char *type, size_t len,
 	set[n++] = (struct http_pair){ "Content-Type", type };
 	if (!req->is_inbound)
 		set[n++] = (struct http_pair){ "X-Request-Id", req->id };
+	if (load_tell(req, load))
+		set[n++] = (struct http_pair){ LOAD_FIELD, load };
 	if (req->candidates.route[0] != '\0')
 		set[n++] = (struct http_pair){ "X-Meshllm-Route",
 			req->candidates.route };

@@ -299,6 +299,31 @@ describe_owner(const struct peer *peer)
 	return owner;
 }
 
+// What it said of others' requests there, as it said it.
+static json_t *
+describe_loads(const struct peer *peer)
+{
+	uint64_t now = clock_mono_ms();
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < peer->n_models; i++) {
+		const struct load_heard *heard = &peer->models[i].load;
+		json_t *one;
+
+		if (!load_is_known(heard, now))
+			continue;
+		one = json_object();
+		set(one, "model", json_string(peer->models[i].name));
+		set(one, "running", json_integer(heard->load.running));
+		set(one, "limit", json_integer(heard->load.limit));
+		set(one, "queued", json_integer(heard->load.queued));
+		set(one, "age_ms",
+		    json_integer((json_int_t)(now - heard->heard_ms)));
+		(void)json_array_append_new(list, one);
+	}
+	return list;
+}
+
 static json_t *
 describe_peer(const struct peer *peer, uint64_t now)
 {
@@ -341,6 +366,7 @@ describe_peer(const struct peer *peer, uint64_t now)
 	set(json, "owner", describe_owner(peer));
 	set(json, "attestation", attestation_of(peer, bytes, now));
 	put_health(json, peer->in_flight, &peer->breaker);
+	set(json, "others", describe_loads(peer));
 	set(json, "dialect", json_string(dialects[peer->dialect]));
 	set(json, "version", text_or_null(peer->version));
 	set(json, "last_seen_unix_ms",
@@ -366,7 +392,7 @@ static void
 drop_what_always_changes(json_t *root)
 {
 	static const char *const names[] = { "rtt_ms", "last_seen_unix_ms",
-		"requests_now", "set_aside_ms" };
+		"requests_now", "set_aside_ms", "others" };
 	json_t *one;
 	size_t i;
 

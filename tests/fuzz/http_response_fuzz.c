@@ -1,10 +1,11 @@
 // Targets: http_response_parse, http_body_read and http_write_response, as
-// for a backend's answer and for one out of a tunnel.
+// for a backend's answer and for one out of a tunnel; load_parse.
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxyd/http_head.h"
 #include "proxyd/http_write.h"
+#include "proxyd/load.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/http_transcript.h"
 
@@ -60,6 +61,22 @@ check_rebuilt(const struct http_response *first)
 	buf_release(&out);
 }
 
+// Taken in one form only: that in which it is written.
+static void
+check_load(const struct http_fields *fields)
+{
+	const struct http_field *f = http_fields_find(fields, LOAD_FIELD);
+	struct load load;
+	char text[LOAD_TEXT_MAX];
+
+	if (!load_parse(fields, &load))
+		return;
+	check(load.limit > 0 && load.limit <= LOAD_MAX);
+	check(load.running <= LOAD_MAX && load.queued <= LOAD_MAX);
+	load_write(&load, text);
+	check(f != NULL && slice_is(f->value, text));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -69,6 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (read_head(data, size, &r)) {
 		check_fields(&r.fields);
 		check(r.status >= 100 && r.status <= 599 && r.status != 101);
+		check_load(&r.fields);
 		check_rebuilt(&r);
 	}
 	buf_init(&whole, 64 * (size + 1024));

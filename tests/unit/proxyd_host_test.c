@@ -377,6 +377,64 @@ plain_requests_are_served_only_when_allowed(void **state)
 	}
 }
 
+// With a request that asks for signs of life, which only our dialect does.
+static const char *
+post_of_ours(char *ret, size_t size, const char *body)
+{
+	(void)snprintf(ret, size,
+	    "POST " CHAT " HTTP/1.1\r\nHost: anything\r\n"
+	    "Content-Type: application/json\r\nX-Meshllm-Alive: 10\r\n"
+	    "Content-Length: %zu\r\n\r\n%s",
+	    strlen(body), body);
+	return ret;
+}
+
+static void
+the_load_is_told_inside_the_seal_to_our_dialect_only(void **state)
+{
+	static const struct {
+		const char *body;
+		int status;
+		bool is_told;
+	} table[] = {
+		{ BODY(""), 200, true },
+		{ BODY(",\"stream\":true"), 200, true },
+		{ BODY(",\"fault\":\"close_before_head\""), 502, true },
+		{ "{\"model\":\"far\",\"messages\":[]}", 404, false },
+		{ "{\"model\":\"near\",", 400, false },
+	};
+	struct host h;
+	struct buf plain;
+	struct reply reply;
+	char text[1024];
+	int tunnel;
+
+	(void)state;
+	host_start(&h, "--allow-plaintext-peers");
+	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
+		assert_true(ask(&h,
+		    post_of_ours(text, sizeof(text), table[i].body), &plain));
+		assert_int_equal(status_of(&plain), table[i].status);
+		// Of the asker's own request nothing.
+		assert_int_equal(strstr((char *)buf_data(&plain),
+				     "X-Meshllm-Load: 0/4096 0\r\n") != NULL,
+		    table[i].is_told);
+		buf_release(&plain);
+	}
+	assert_true(ask(&h, post(text, sizeof(text), CHAT, BODY("")), &plain));
+	assert_null(strstr((char *)buf_data(&plain), "Meshllm"));
+	buf_release(&plain);
+	tunnel = rig_open_tunnel(&h.rig, h.peer.id);
+	(void)post_of_ours(text, sizeof(text), BODY(""));
+	write_all(tunnel, text, strlen(text));
+	http_read(&h.rig, tunnel, &reply);
+	assert_int_equal(reply.status, 200);
+	assert_false(reply_has(&reply, "Meshllm-Load"));
+	reply_done(&reply);
+	(void)close(tunnel);
+	host_stop(&h);
+}
+
 static void
 only_one_request_is_read_from_a_tunnel(void **state)
 {
@@ -480,6 +538,8 @@ main(void)
 		cmocka_unit_test(an_opener_that_leaves_stops_the_backend),
 		cmocka_unit_test(a_backend_that_is_cut_off_leaves_no_end_mark),
 		cmocka_unit_test(plain_requests_are_served_only_when_allowed),
+		cmocka_unit_test(
+		    the_load_is_told_inside_the_seal_to_our_dialect_only),
 		cmocka_unit_test(only_one_request_is_read_from_a_tunnel),
 		cmocka_unit_test(two_nodes_talk_sealed),
 		cmocka_unit_test(the_node_announces_what_its_backend_has),

@@ -17,6 +17,7 @@
 #define HEAD_SSE                                                   \
 	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"   \
 	"Set-Cookie: a=b\r\nServer: x\r\nX-Meshllm-Host: liar\r\n" \
+	"X-Meshllm-Load: 3/4 12\r\n"                               \
 	"Transfer-Encoding: chunked\r\n\r\n"
 #define HEAD_4 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 
@@ -100,6 +101,12 @@ an_answer_is_relayed_as_it_comes(void **state)
 	assert_false(reply_has(&reply, "Set-Cookie"));
 	assert_false(reply_has(&reply, "Server:"));
 	assert_false(reply_has(&reply, "liar"));
+	assert_false(reply_has(&reply, "-Load"));
+	reply_done(&reply);
+	http_get(&t.rig, t.rig.management, "/api/status", &reply);
+	assert_true(reply_has(&reply,
+	    "\"others\":[{\"model\":\"far\",\"running\":3,\"limit\":4,"
+	    "\"queued\":12,\"age_ms\":"));
 	reply_done(&reply);
 	talk_stop(&t);
 }
