@@ -25,6 +25,15 @@ is_true(const json_t *object, const char *name)
 	return json_is_true(json_object_get(object, name));
 }
 
+// Whatever answers may have written any number.
+static json_int_t
+count_of(const json_t *object, const char *name)
+{
+	json_int_t n = json_integer_value(json_object_get(object, name));
+
+	return n < 0 || n > INT32_MAX ? 0 : n;
+}
+
 // ---- cells: columns are as wide as their widest cell
 
 enum { CELL_MAX = 96, COLUMNS_MAX = 10, ROWS_MAX = 4096 };
@@ -280,6 +289,37 @@ print_processes(FILE *f, const json_t *list)
 	print_grid(f, &g);
 }
 
+// Our requests there and, as it says, those of others.
+static void
+put_load(char *cell, const json_t *peer)
+{
+	const json_t *own = json_object_get(peer, "requests_now"), *one;
+	json_int_t others = 0;
+	char text[64];
+	size_t i;
+
+	if (!json_is_integer(own) ||
+	    strcmp(text_of(peer, "role"), "host") != 0) {
+		put(cell, "-");
+		return;
+	}
+	json_array_foreach(json_object_get(peer, "others"), i, one)
+	{
+		// Models of one backend share what it has to do.
+		json_int_t n =
+		    count_of(one, "running") + count_of(one, "queued");
+
+		others = n > others ? n : others;
+	}
+	(void)snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
+	    json_integer_value(own));
+	put(cell, text);
+	if (others == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "+%" JSON_INTEGER_FORMAT, others);
+	put(cell, text);
+}
+
 static void
 fill_peer(struct row *row, const json_t *peer, int64_t now_ms)
 {
@@ -298,11 +338,12 @@ fill_peer(struct row *row, const json_t *peer, int64_t now_ms)
 	else
 		(void)snprintf(number, sizeof(number), "?");
 	put(row->cells[3], number);
-	put_text(row->cells[4], peer, "encryption");
-	put_text(row->cells[5], attestation, "level");
-	put_text(row->cells[6], peer, "dialect");
+	put_load(row->cells[4], peer);
+	put_text(row->cells[5], peer, "encryption");
+	put_text(row->cells[6], attestation, "level");
+	put_text(row->cells[7], peer, "dialect");
 	put_age(
-	    row->cells[7], json_object_get(peer, "last_seen_unix_ms"), now_ms);
+	    row->cells[8], json_object_get(peer, "last_seen_unix_ms"), now_ms);
 }
 
 static bool
@@ -342,7 +383,7 @@ static void
 print_peers(FILE *f, const json_t *list, int64_t now_ms)
 {
 	static const char *const header[] = { "PEER", "ROLE", "MODELS", "RTT",
-		"ENCRYPTION", "ATTESTATION", "DIALECT", "LAST SEEN" };
+		"LOAD", "ENCRYPTION", "ATTESTATION", "DIALECT", "LAST SEEN" };
 	struct grid g = { 0 };
 	const json_t *item;
 	size_t i;

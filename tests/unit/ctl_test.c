@@ -210,6 +210,8 @@ static const char status_text[] =
     "\"cc\","
     "\"short_id\":\"cc\",\"role\":\"host\",\"models\":"
     "[\"m1\",\"m\\u001b[2J2\"],\"connected\":true,\"rtt_ms\":1.25,"
+    "\"requests_now\":2,\"others\":[{\"model\":\"m1\",\"running\":3,"
+    "\"limit\":4,\"queued\":1,\"age_ms\":5},{\"running\":-9}],"
     "\"encryption\":\"sealed\",\"attestation\":{\"level\":\"none\","
     "\"reason\":\"x\"},\"dialect\":\"meshllm\","
     "\"last_seen_unix_ms\":1000},{\"id\":1,\"models\":[2]}]}";
@@ -333,7 +335,7 @@ the_status_is_printed_with_foreign_text_escaped(void **state)
 	assert_non_null(strstr(text, "http://b  down   -       refused\n"));
 	assert_non_null(strstr(text, "cryptod  7    up     2.1 MiB\n"));
 	assert_non_null(strstr(text,
-	    "1.2 ms  sealed      none         meshllm"
+	    "1.2 ms  2+4   sealed      none         meshllm"
 	    "  60 s ago\n"));
 	free(text);
 	assert_string_equal(status_token(status), "eyJpZCI6");
