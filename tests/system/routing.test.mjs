@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import { startHosts } from './hosts.mjs'
 import { ask, assertRefused, chat, chatBody } from './http.mjs'
-import { sleep, startNode, suiteScope, waitFor } from './lib.mjs'
+import { runCommand, sleep, startNode, suiteScope, waitFor } from
+  './lib.mjs'
 import { SSE, chunk, event, listWith, startRaw, whole } from './raw.mjs'
 
 const CHUNKED = `${SSE}Transfer-Encoding: chunked\r\n\r\n`
@@ -130,6 +131,81 @@ describe('three hosts of a model', () => {
     backend.answer = usual
     assert.equal(answer.complete, false)
     assert.equal(posts(), before + 1)
+  })
+})
+
+describe('two clients that know nothing of each other', () => {
+  const scope = suiteScope()
+  const explain = { headers: { 'x-meshllm-explain': '1' } }
+  let hosts, clients
+  before(async () => {
+    const all = await startHosts(scope, 2, {
+      host: { args: ['--backend-requests=4'] } })
+    const second = await startNode(scope, {
+      join: await all.hosts[0].node.token() })
+    hosts = all.hosts
+    clients = [all.client, second]
+    for (const { node } of hosts) {
+      await second.waitPeer(node.ready.id, p => p.connected &&
+        p.encryption === 'sealed' && p.models.includes('echo'))
+    }
+  }, { timeout: 60000 })
+
+  // What the client calls a session that is at home at this host.
+  async function sessionAt (client, host) {
+    for (let k = 0; k < 100; k++) {
+      const key = { prompt_cache_key: `at ${k}` }
+      const answer = await say(client, [user('x')], key)
+      assert.equal(answer.status, 200, answer.body)
+      assert.equal(answer.headers['x-meshllm-load'], undefined)
+      assert.ok(!/load/i.test(answer.body))
+      if (hostOf(answer) === shortId(host.node)) return key
+    }
+    throw new Error('no session at this host')
+  }
+  const heard = async (client, host) => (await client.status()).peers
+    .find(p => p.id === host.node.ready.id).others
+    .map(({ age_ms: _, ...other }) => other)
+
+  test('one keeps away from where the other has much to do', async () => {
+    const [busy, idle] = hosts
+    const [a, b] = clients
+    const keyOfA = await sessionAt(a, busy)
+    const keyOfB = await sessionAt(b, busy)
+    const usual = busy.backend.answer
+    const held = []
+    busy.backend.answer = (socket, nth, request) =>
+      request.includes('to be held') ? held.push(socket)
+        : usual(socket, nth, request)
+    const waiting = Array.from({ length: 3 }, () =>
+      say(a, [user('to be held')], keyOfA))
+    await waitFor('three at one host', () => held.length === 3)
+    // It talks once to both.
+    assert.equal(hostOf(await say(b, [user('x')], keyOfB)), shortId(busy.node))
+    await sessionAt(b, idle)
+    const load = { model: 'echo', limit: 4, queued: 0 }
+    assert.deepEqual(await heard(b, busy), [{ ...load, running: 3 }])
+    assert.deepEqual(await heard(b, idle), [{ ...load, running: 0 }])
+    const { stdout } = runCommand(
+      ['status', `--management=${b.ready.management}`])
+    assert.match(stdout, new RegExp(`${shortId(busy.node)} .* 0\\+3 `))
+
+    const answer = await ask(`${b.baseUrl}/chat/completions`, { ...explain,
+      body: { ...chatBody('x'), ...keyOfB } })
+    assert.equal(answer.headers['x-meshllm-route'],
+      `${shortId(idle.node)}=load load=0; ` +
+      `${shortId(busy.node)}=next load=3 others=3 above-average`)
+    assert.equal(hostOf(answer), shortId(idle.node))
+    assert.equal(answer.headers['x-meshllm-load'], undefined)
+
+    for (const socket of held) socket.write(whole('{}'))
+    assert.ok((await Promise.all(waiting)).every(a => a.status === 200 &&
+      a.headers['x-meshllm-load'] === undefined))
+    // Its own are not told to a client, and have ended.
+    assert.deepEqual(await heard(a, busy), [{ ...load, running: 0 }])
+    await waitFor('the session to be at home again', async () =>
+      hostOf(await say(b, [user('x')], keyOfB)) === shortId(busy.node),
+    { ms: 60000, every: 500 })
   })
 })
 
