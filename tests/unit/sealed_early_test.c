@@ -43,7 +43,7 @@ change(struct bytes *b, size_t how)
 		b->at[any(b->len)] ^= (uint8_t)(1 + any(255));
 		break;
 	case 1:
-		b->len = any(b->len);
+		b->len = 1 + any(b->len - 1); // gossipd takes one byte
 		break;
 	case 2:
 		if (slash != NULL)
