@@ -16,7 +16,7 @@
 #include "tests/sandbox/daemon.h"
 #include "tests/unit/swtpm.h"
 
-enum { DEADLINE = 5000, ROUNDS = 100, PEERS = 200, MANY = 10000 };
+enum { DEADLINE = 30000, ROUNDS = 100, PEERS = 200, MANY = 10000 };
 
 struct node {
 	struct daemon daemon;
@@ -335,7 +335,7 @@ wait_for_evidence(struct node *n, struct wanted *w)
 {
 	Ipc__EvidenceRequest m = IPC__EVIDENCE_REQUEST__INIT;
 
-	for (int i = 0; i < 500 && !w->has_evidence; i++) {
+	for (int i = 0; i < 3000 && !w->has_evidence; i++) {
 		assert_int_equal(
 		    ipc_call_wait(n->second, IPC__TYPE__IPC_EVIDENCE_REQUEST,
 			&m.base, IPC__TYPE__IPC_EVIDENCE_REPLY, DEADLINE,

@@ -18,7 +18,7 @@
 #include "cryptod/client.h"
 #include "tests/sandbox/daemon.h"
 
-enum { DEADLINE = 5000, MANY = 200, ROUNDS = 3 };
+enum { DEADLINE = 30000, MANY = 200, ROUNDS = 3 };
 
 struct node {
 	char dir[64], state[80];

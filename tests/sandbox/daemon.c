@@ -22,7 +22,7 @@
 #define SYS_memfd_secret 447
 #endif
 
-enum { FREE_FDS_FROM = 64, DEADLINE_MS = 5000, EXEC_FAILED = 127 };
+enum { FREE_FDS_FROM = 64, DEADLINE_MS = 30000, EXEC_FAILED = 127 };
 
 static void
 refuse_memfd_secret(void)

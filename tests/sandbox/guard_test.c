@@ -19,7 +19,7 @@
 #include "common/process.h"
 #include "tests/sandbox/sandbox_check.h"
 
-enum { WAIT_MS = 5000, STEP_MS = 5, NOBODY = 65534 };
+enum { WAIT_MS = 30000, STEP_MS = 5, NOBODY = 65534 };
 
 struct guarded {
 	pid_t pid, guard;

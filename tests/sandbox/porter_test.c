@@ -21,7 +21,7 @@
 #include "common/ipc.h"
 #include "tests/sandbox/sandbox_check.h"
 
-enum { WAIT_MS = 5000, SILENCE_MS = 300, NOBODY = 65534 };
+enum { WAIT_MS = 30000, SILENCE_MS = 300, NOBODY = 65534 };
 
 static char dir[] = "/tmp/porter_test.XXXXXX";
 

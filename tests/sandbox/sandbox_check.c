@@ -23,7 +23,7 @@ enum {
 	PFC_MAX = 64 * 1024,
 	SURVIVED = 33,
 	NO_SANDBOX = 34,
-	HANG_SECONDS = 10,
+	HANG_SECONDS = 30,
 	X32_BIT = 0x40000000,
 	// x86-64: only for the kernel's own trampolines, which no filter
 	// sees; from elsewhere they end in SIGILL (Linux 6.11, 6.18).

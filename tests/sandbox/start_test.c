@@ -15,7 +15,7 @@
 
 #include "tests/sandbox/daemon.h"
 
-enum { WAIT_MS = 5000, STEP_MS = 10 };
+enum { WAIT_MS = 30000, STEP_MS = 10 };
 
 static char dir[] = "/tmp/start_test.XXXXXX";
 

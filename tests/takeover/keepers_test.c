@@ -28,7 +28,7 @@ enum {
 	ROUNDS = 20,	// of each channel and manner
 	MESSAGES = 300, // of one attack, unless the channel is closed
 	FLOOD = 5000,	// of allowed requests
-	WAIT_MS = 5000,
+	WAIT_MS = 30000,
 	STEP_MS = 2,
 	// The replay memory is touched page by page, 32 MiB at most.
 	GROWTH_MAX_KIB = 36 * 1024,

@@ -15,7 +15,7 @@
 #include "common/loop.h"
 #include "cryptod/client.h"
 
-enum { N_PEERS = 5, DEADLINE = 5000, ROTATE_MS = 150, ENTRIES = 64 };
+enum { N_PEERS = 5, DEADLINE = 30000, ROTATE_MS = 150, ENTRIES = 64 };
 
 struct asked {
 	unsigned n;

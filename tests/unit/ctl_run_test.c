@@ -17,7 +17,7 @@
 #include "common/cleanup.h"
 #include "common/process.h"
 
-enum { OUTPUT_MAX = 16384, RUN_MS = 20 * 1000 };
+enum { OUTPUT_MAX = 16384, RUN_MS = 60 * 1000 };
 
 static const char fake[] = BUILD_DIR "/tests/unit/ctl_fake_daemon";
 static const char meshllm[] = BUILD_DIR "/ctl/meshllm";
@@ -307,18 +307,19 @@ static void
 a_second_signal_ends_the_wait(void **state)
 {
 	struct timespec shortly = { .tv_nsec = 300 * 1000 * 1000 };
-	uint64_t before = clock_mono_ms();
+	uint64_t before;
 
 	(void)state;
 	write_file("behaviour", "proxyd=ignore-stop\n");
 	START("--log-level=info");
 	read_until("\n");
+	before = clock_mono_ms();
 	(void)kill(run.pid, SIGINT);
 	(void)nanosleep(&shortly, NULL);
 	(void)kill(run.pid, SIGINT);
 	finish();
 	expect_exit(0);
-	assert_true(clock_mono_ms() - before < 4000);
+	assert_true(clock_mono_ms() - before < 4900); // the wait is longer
 }
 
 static void

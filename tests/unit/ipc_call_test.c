@@ -23,7 +23,7 @@ a_request_without_an_answer_ends_at_its_deadline(void **state)
 	while (e->n_replies == 0)
 		assert_int_equal(event_base_loop(e->base, EVLOOP_ONCE), 0);
 	assert_int_equal(e->status, -ETIMEDOUT);
-	assert_in_range(clock_mono_ms() - start, SHORT_MS - 5, 20 * SHORT_MS);
+	assert_in_range(clock_mono_ms() - start, SHORT_MS - 5, LONG_MS);
 	assert_non_null(e->peer);
 }
 
@@ -93,7 +93,7 @@ a_dead_peer_fails_all_requests_at_once(void **state)
 	assert_int_equal(e->n_closed, 1);
 	assert_int_equal(e->reason, -EPIPE);
 	assert_int_equal(e->status, -EPIPE);
-	assert_true(clock_mono_ms() - start < 1000);
+	assert_true(clock_mono_ms() - start < LONG_MS / 2);
 }
 
 static void

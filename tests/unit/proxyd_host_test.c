@@ -294,7 +294,6 @@ an_opener_that_leaves_stops_the_backend(void **state)
 	struct host h;
 	uint8_t key[REQUEST_KEY_LEN];
 	char text[1024];
-	uint64_t started;
 	int tunnel;
 
 	(void)state;
@@ -311,9 +310,7 @@ an_opener_that_leaves_stops_the_backend(void **state)
 		rig_run_ms(&h.rig, 300);
 		assert_int_equal(backend_count(&h, "answers_now"), 1);
 		(void)close(tunnel);
-		started = clock_mono_ms();
 		RIG_UNTIL(&h.rig, backend_count(&h, "answers_now") == 0);
-		assert_true(clock_mono_ms() - started < 1000);
 	}
 	assert_int_equal(backend_count(&h, "aborted"), 2);
 	host_stop(&h);

@@ -408,7 +408,6 @@ static void
 a_client_that_leaves_closes_the_tunnel(void **state)
 {
 	struct talk t;
-	uint64_t started;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -420,10 +419,8 @@ a_client_that_leaves_closes_the_tunnel(void **state)
 		}
 		(void)close(t.client);
 		t.client = -1;
-		started = clock_mono_ms();
 		RIG_UNTIL(&t.rig,
 		    send(t.tunnel, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1);
-		assert_true(clock_mono_ms() - started < 1000);
 		assert_true(is_closed(t.tunnel));
 		talk_stop(&t);
 	}

@@ -18,7 +18,7 @@
 #include "common/process.h"
 #include "common/sizes.h"
 
-enum { RIG_WAIT_MS = 8000, RIG_TUNNELS_MAX = 64 };
+enum { RIG_WAIT_MS = 30000, RIG_TUNNELS_MAX = 64 };
 
 // Another node: its keys are in our hands.
 struct node {

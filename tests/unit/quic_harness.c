@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 struct event_base *test_base;
 
@@ -307,7 +308,7 @@ node_dial(struct node *n, const struct node *to)
 {
 	struct quic_conn *c;
 
-	assert_int_equal(quic_dial(n->q, to->id, &to->addr, 1, 5000, &c), 0);
+	assert_int_equal(quic_dial(n->q, to->id, &to->addr, 1, HANG_MS, &c), 0);
 	return c;
 }
 
@@ -336,8 +337,8 @@ node_connect(struct node *n, struct node *to)
 
 	n->ups = to->ups = 0;
 	c = node_dial(n, to);
-	assert_true(run_until(node_is_up, n, 5000));
-	assert_true(run_until(node_is_up, to, 5000));
+	assert_true(run_until(node_is_up, n, HANG_MS));
+	assert_true(run_until(node_is_up, to, HANG_MS));
 	return c;
 }
 
@@ -367,7 +368,13 @@ run_until(bool (*what)(void *arg), void *arg, unsigned ms)
 void
 run_for(unsigned ms)
 {
+	struct timespec moment = { .tv_nsec = 200 * 1000 };
+
 	(void)run_until(NULL, NULL, ms);
+	for (int i = 0; i < QUIET_TURNS; i++) {
+		event_base_loop(test_base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		(void)nanosleep(&moment, NULL);
+	}
 }
 
 // ---- the relay

@@ -13,6 +13,9 @@
 
 #include "gossipd/quic.h"
 
+// Nothing that goes well takes that long.
+enum { HANG_MS = 60 * 1000, QUIET_TURNS = 20 };
+
 enum node_signs { SIGN_RIGHT, SIGN_FORGED, SIGN_FAILS };
 enum node_does { DO_ECHO, DO_EAT, DO_HOLD }; // with bytes that come in
 
@@ -67,6 +70,7 @@ uint8_t flow_byte(uint8_t seed, uint64_t i);
 
 // Runs the loop until *what is true (or 0 otherwise at the end of the time).
 bool run_until(bool (*what)(void *arg), void *arg, unsigned ms);
+// And QUIET_TURNS more, for what a busy machine did not get done meanwhile.
 void run_for(unsigned ms);
 bool node_is_up(void *node);
 bool node_has_closed(void *node);

@@ -43,8 +43,8 @@ connect_through(struct relay *r)
 
 	relay_start(r, &b.addr);
 	assert_int_equal(quic_dial(a.q, b.id, &r->addr, 1, 10000, &c), 0);
-	assert_true(run_until(node_is_up, &a, 10000));
-	assert_true(run_until(node_is_up, &b, 10000));
+	assert_true(run_until(node_is_up, &a, HANG_MS));
+	assert_true(run_until(node_is_up, &b, HANG_MS));
 }
 
 static void
@@ -53,7 +53,7 @@ echo_ok(uint64_t bytes)
 	struct flow *f = flow_open(&a, a.conn, bytes, 9);
 
 	assert_non_null(f);
-	assert_true(run_until(flow_is_closed, f, 30000));
+	assert_true(run_until(flow_is_closed, f, HANG_MS));
 	assert_int_equal(f->received, bytes);
 	assert_false(f->broken || f->aborted);
 	flow_free(f);
@@ -95,20 +95,20 @@ sent_upon_a_gap(struct relay *r, struct flow *f[static 3])
 	uint64_t expected = b.received + 100;
 
 	f[0] = flow_open_kept(&a, a.conn, 100, 1);
-	assert_true(run_until(b_has_received, &expected, 5000));
+	assert_true(run_until(b_has_received, &expected, HANG_MS));
 	run_for(100); // until all is acknowledged
 	r->drop_percent = 100;
 	r->spoiled = 0;
 	f[1] = flow_open_kept(&a, a.conn, 100, 2);
-	assert_true(run_until(has_spoiled, r, 5000));
+	assert_true(run_until(has_spoiled, r, HANG_MS));
 	r->drop_percent = 0;
 	quic_get_stats(b.q, &before);
 	f[2] = flow_open_kept(&a, a.conn, 100, 3);
 	expected += 100;
-	assert_true(run_until(b_has_received, &expected, 5000));
+	assert_true(run_until(b_has_received, &expected, HANG_MS));
 	quic_get_stats(b.q, &after);
 	expected += 100;
-	assert_true(run_until(b_has_received, &expected, 5000));
+	assert_true(run_until(b_has_received, &expected, HANG_MS));
 	return after.datagrams_out - before.datagrams_out;
 }
 
@@ -226,14 +226,14 @@ a_restarted_peer_resets_connections_it_forgot(void **state)
 	pid = fork_b();
 	node_start(&a);
 	(void)node_dial(&a, &b);
-	assert_true(run_until(node_is_up, &a, 5000));
+	assert_true(run_until(node_is_up, &a, HANG_MS));
 	echo_ok(1000);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	b.listen = b.addr;
 	node_start(&b);
 	f = flow_open(&a, a.conn, 1000, 1);
-	assert_true(run_until(node_has_closed, &a, 5000));
+	assert_true(run_until(node_has_closed, &a, HANG_MS));
 	assert_int_equal(a.reason, QUIC_CLOSED_PEER);
 	assert_string_equal(a.detail, "stateless reset");
 	assert_true(f->closed);
@@ -348,7 +348,7 @@ a_late_packet_is_answered_with_the_close_again(void **state)
 	event_base_loop(test_base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	r.drop_percent = 0;
 	f = flow_open(&a, a.conn, 10, 1);
-	assert_true(run_until(node_has_closed, &a, 1000));
+	assert_true(run_until(node_has_closed, &a, HANG_MS));
 	assert_string_equal(a.detail, "application error 0x3: lost");
 	flow_free(f);
 	node_stop(&a);

@@ -19,7 +19,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 
-enum { WAIT_MS = 5000, LISTEN_FIRST = 3 };
+enum { WAIT_MS = 30000, LISTEN_FIRST = 3 };
 
 static char dir[] = "/tmp/service_test.XXXXXX";
 

@@ -85,7 +85,7 @@ can_connect(const char *path)
 static void
 wait_until_it_listens(const char *path)
 {
-	for (int i = 0; i < 500; i++) {
+	for (int i = 0; i < 3000; i++) {
 		if (can_connect(path))
 			return;
 		(void)usleep(10000);
