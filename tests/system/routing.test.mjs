@@ -209,6 +209,27 @@ describe('two clients that know nothing of each other', () => {
   })
 })
 
+test('a session leaves a host that said it has no place free', async t => {
+  const { hosts, client } = await startHosts(t, 2, {
+    host: { args: ['--backend-requests=1'] } })
+  const key = { prompt_cache_key: 'home' }
+  const home = hostOf(await say(client, [user('x')], key))
+  const [busy, idle] = hosts[0].node.ready.id.startsWith(home)
+    ? hosts : [hosts[1], hosts[0]]
+  const held = []
+  busy.backend.answer = socket => { held.push(socket) }
+  const own = say(client, [user('held')], key)
+  await waitFor('one that is held', () => held.length === 1)
+  const answer = await ask(`${client.baseUrl}/chat/completions`, {
+    body: { ...chatBody('x'), ...key },
+    headers: { 'x-meshllm-explain': '1' } })
+  assert.equal(answer.headers['x-meshllm-route'],
+    `${shortId(idle.node)}=load load=0; ${home}=next load=1 busy`)
+  assert.equal(held.length, 1)
+  held[0].write(whole('{}'))
+  assert.equal(hostOf(await own), home)
+})
+
 describe('hosts of different size', () => {
   const scope = suiteScope()
   let hosts, client
