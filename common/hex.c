@@ -24,7 +24,13 @@ digit_value(char c)
 		return c - '0';
 	if (c >= 'a' && c <= 'f')
 		return c - 'a' + 10;
-	return -EINVAL;
+	return -1;
+}
+
+int
+hex_any_digit(char c)
+{
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : digit_value(c);
 }
 
 int

@@ -1,4 +1,4 @@
-// Hexadecimal text of identifiers: lower case only, exact length.
+// Hexadecimal text.  Of identifiers: lower case only, exact length.
 #ifndef COMMON_HEX_H
 #define COMMON_HEX_H
 
@@ -12,6 +12,9 @@
 void hex_encode(char *ret, const uint8_t *bytes, size_t n);
 // Exactly 2 * n digits of 0-9a-f, or -EINVAL.
 MUST_CHECK int hex_decode(const char *text, size_t len, uint8_t *ret, size_t n);
+
+// The value of one digit, of either case, as HTTP has them; -1: not one.
+int hex_any_digit(char c);
 
 // For options: what is wrong with the text of an endpoint id, or NULL.
 const char *hex_check_endpoint_id(const char *text);

@@ -3,6 +3,7 @@
 // check of its rule; after a broken rule nothing more is read from it.  It
 // must never decode what its rule does not allow, nor keep a descriptor that
 // no handler took.
+#include "common/arena.h"
 #include "common/ipc.h"
 
 #include <event2/event_struct.h>
@@ -15,7 +16,6 @@
 #include <uthash.h>
 
 #include "common/build_id.h"
-#include "common/ipc_arena.h"
 #include "common/loop.h"
 #include "common/process.h"
 
@@ -49,7 +49,8 @@ struct ipc_peer {
 	TAILQ_HEAD(, queued) queue; // owned
 	size_t n_queued;
 	struct ipc_frame frame; // the one being handled
-	struct ipc_arena arena;
+	struct arena arena;	// of its message
+	_Alignas(ARENA_ALIGN) uint8_t arena_bytes[IPC_ARENA_BYTES];
 };
 
 static void peer_close(struct ipc_peer *, int reason);
@@ -166,7 +167,7 @@ static int
 decode_and_handle(
     struct ipc_peer *peer, const struct ipc_rule *rule, struct ipc_frame *frame)
 {
-	ProtobufCAllocator allocator = ipc_arena_allocator(&peer->arena);
+	ProtobufCAllocator allocator = arena_allocator(&peer->arena);
 	ProtobufCMessage *msg;
 
 	msg = protobuf_c_message_unpack(
@@ -186,7 +187,7 @@ ipc_dispatch(struct ipc_peer *peer, struct ipc_frame *frame)
 	peer->busy++;
 	if (r == 0)
 		r = decode_and_handle(peer, rule, frame);
-	ipc_arena_wipe(&peer->arena);
+	arena_wipe(&peer->arena);
 	frame_wipe(frame);
 	peer->busy--;
 	return r;
@@ -393,6 +394,8 @@ ipc_peer_new_detached(struct ipc_peer **ret,
 	peer->next_id = 1;
 	peer->frame.fd = -1;
 	TAILQ_INIT(&peer->queue);
+	peer->arena = (struct arena){ .bytes = peer->arena_bytes,
+		.size = sizeof(peer->arena_bytes) };
 	*ret = peer;
 	return 0;
 }

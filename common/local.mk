@@ -3,8 +3,8 @@ noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
 	common/announcement.c common/announcement.h \
 	common/cleanup.h common/sizes.h \
-	common/ipc.c common/ipc.h common/ipc_arena.c common/ipc_arena.h \
-	common/ipc_frame.c \
+	common/ipc.c common/ipc.h common/ipc_frame.c \
+	common/arena.c common/arena.h \
 	common/address.c common/address.h \
 	common/api_keys.c common/api_keys.h \
 	common/backend_url.c common/backend_url.h \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/arena.h"
 #include "common/base64.h"
 #include "common/utf8.h"
 
@@ -17,42 +18,14 @@ enum {
 	FIELD_KEY = 36,
 	FIELD_POSTURE = 37,
 	KEY_TEXT_LEN = 44, // base64 of 32 bytes, padded
-	ARENA_ALIGN = 16,
-};
-
-// Memory of one decoded frame: given out in order, freed at once.  malloc
-// maps so large a block lazily, so only what is used costs.
-struct arena {
-	uint8_t *base; // owned
-	size_t used, size;
 };
 
 struct node_gossip {
-	struct arena arena;
+	// malloc maps so large a block lazily: only what is used costs.
+	struct arena arena; // owns its bytes
 	ProtobufCAllocator allocator;
 	Node__GossipFrame *frame; // in the arena
 };
-
-static void *
-arena_alloc(void *data, size_t size)
-{
-	struct arena *a = data;
-	void *p;
-
-	size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
-	if (size > a->size - a->used)
-		return NULL;
-	p = a->base + a->used;
-	a->used += size;
-	return p;
-}
-
-static void
-arena_free(void *data, void *p)
-{
-	(void)data;
-	(void)p;
-}
 
 // What an honest frame of this length needs: a minimal announcement (36
 // bytes) becomes a struct of about 900, a name of one byte 24 and about as
@@ -64,8 +37,8 @@ arena_init(struct arena *a, size_t frame_len)
 	if (frame_len < NODE_DECODE_MAX / 128)
 		a->size = 64 * 1024 + frame_len * 64;
 	a->used = 0;
-	a->base = malloc(a->size);
-	return a->base == NULL ? -ENOMEM : 0;
+	a->bytes = malloc(a->size);
+	return a->bytes == NULL ? -ENOMEM : 0;
 }
 
 static bool
@@ -168,8 +141,7 @@ node_gossip_decode(struct node_gossip **ret, const uint8_t *frame, size_t len,
 		free(g);
 		return -ENOMEM;
 	}
-	g->allocator =
-	    (ProtobufCAllocator){ arena_alloc, arena_free, &g->arena };
+	g->allocator = arena_allocator(&g->arena);
 	*ret_reason = "not a gossip frame, or too much in it";
 	g->frame = node__gossip_frame__unpack(&g->allocator, len, frame);
 	if (g->frame != NULL)
@@ -187,7 +159,7 @@ node_gossip_free(struct node_gossip *g)
 {
 	if (g == NULL)
 		return;
-	free(g->arena.base);
+	free(g->arena.bytes);
 	free(g);
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/arena.h"
 #include "proto/node.pb-c.h"
 
 #define OWNERSHIP_DOMAIN "mesh-llm-node-ownership-v1:"
@@ -17,36 +18,10 @@ enum {
 	SIGNED_MAX = OWNERSHIP_CERT_MAX + 256, // lengths and domain on top
 };
 
-struct arena {
-	size_t used;
-	_Alignas(16) uint8_t bytes[ARENA_BYTES];
-};
-
 struct text {
 	size_t len;
 	uint8_t bytes[SIGNED_MAX];
 };
-
-static void *
-arena_alloc(void *data, size_t size)
-{
-	struct arena *arena = data;
-	size_t aligned = (size + 15) & ~(size_t)15;
-	void *p;
-
-	if (aligned < size || aligned > sizeof(arena->bytes) - arena->used)
-		return NULL;
-	p = arena->bytes + arena->used;
-	arena->used += aligned;
-	return p;
-}
-
-static void
-arena_free(void *data, void *p)
-{
-	(void)data;
-	(void)p;
-}
 
 static void
 put(struct text *t, const void *bytes, size_t len)
@@ -142,8 +117,9 @@ ownership_verify(const uint8_t *cert, size_t len,
     const uint8_t node_id[static ENDPOINT_ID_LEN], uint64_t now_unix_ms,
     uint8_t ret_owner_id[static OWNER_ID_LEN])
 {
-	struct arena arena = { .used = 0 };
-	ProtobufCAllocator allocator = { arena_alloc, arena_free, &arena };
+	_Alignas(ARENA_ALIGN) uint8_t room[ARENA_BYTES];
+	struct arena arena = { .bytes = room, .size = sizeof(room) };
+	ProtobufCAllocator allocator = arena_allocator(&arena);
 	Node__SignedNodeOwnership *c;
 
 	if (len == 0)

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/file.h"
@@ -305,23 +306,19 @@ backends_done(struct backends *backends)
 	}
 }
 
+static int
+by_name(const void *name, const void *model)
+{
+	return strcmp(name, ((const struct backend_model *)model)->name);
+}
+
 static const struct backend_model *
 find_model(const struct backend *backend, const char *model)
 {
-	size_t low = 0, high = backend->n_models;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(backend->models[mid].name, model);
-
-		if (order == 0)
-			return &backend->models[mid];
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	if (backend->n_models == 0)
+		return NULL;
+	return bsearch(model, backend->models, backend->n_models,
+	    sizeof(backend->models[0]), by_name);
 }
 
 bool

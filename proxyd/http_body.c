@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/hex.h"
+
 // Where in a chunk extension: ;name=value or ;name="value", nothing empty.
 enum {
 	EXT_NAME_FIRST,
@@ -58,22 +60,10 @@ is_value_char(uint8_t c)
 	return http_is_field_value((struct slice){ &text, 1 });
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 step_size(struct http_body *b, uint8_t c)
 {
-	int value = hex_value(c);
+	int value = hex_any_digit((char)c);
 
 	if (value >= 0) {
 		// Zeros count: an endless row of them says nothing.

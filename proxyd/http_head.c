@@ -149,18 +149,6 @@ take_until(struct slice *line, char stop, struct slice *ret)
 	return true;
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) {
-		s.at++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 static int
 parse_fields(
     struct cursor *c, struct http_fields *ret, struct http_refusal *why)
@@ -180,7 +168,7 @@ parse_fields(
 		if (!take_until(&line, ':', &f->name) ||
 		    !http_is_token(f->name))
 			return refuse(why, 400, "Malformed header field name");
-		f->value = trim(line);
+		f->value = slice_trim(line);
 		if (!http_is_field_value(f->value))
 			return refuse(
 			    why, 400, "Control character in a header field");
@@ -223,7 +211,7 @@ take_element(struct slice *list, struct slice *ret)
 		*ret = *list;
 		list->at = NULL;
 	}
-	*ret = trim(*ret);
+	*ret = slice_trim(*ret);
 	return true;
 }
 

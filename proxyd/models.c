@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "proxyd/access.h"
 
 struct backend_model *
@@ -135,18 +136,6 @@ models_answer_list(struct request *req)
 }
 
 static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-static int
 percent_decode(struct slice in, char *ret, size_t size)
 {
 	size_t n = 0;
@@ -155,11 +144,11 @@ percent_decode(struct slice in, char *ret, size_t size)
 		int c = (unsigned char)in.at[i];
 
 		if (c == '%') {
-			if (in.len - i < 3 || hex_value(in.at[i + 1]) < 0 ||
-			    hex_value(in.at[i + 2]) < 0)
+			if (in.len - i < 3 || hex_any_digit(in.at[i + 1]) < 0 ||
+			    hex_any_digit(in.at[i + 2]) < 0)
 				return -EINVAL;
-			c = hex_value(in.at[i + 1]) * 16 +
-			    hex_value(in.at[i + 2]);
+			c = hex_any_digit(in.at[i + 1]) * 16 +
+			    hex_any_digit(in.at[i + 2]);
 			i += 2;
 		}
 		if (c == 0 || n + 1 >= size)

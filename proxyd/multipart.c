@@ -47,18 +47,6 @@ check_boundary(struct slice boundary)
 	return 0;
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) {
-		s.at++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 // One "name=value" behind a ';'; quotation marks are taken off.  -EINVAL: no
 // parameter, or one with a quoted pair.  -ENOENT: there are no more.
 static int
@@ -67,12 +55,12 @@ next_parameter(struct slice *rest, struct slice *ret_name, struct slice *ret)
 	const char *equals;
 	size_t n = 0;
 
-	*rest = trim(*rest);
+	*rest = slice_trim(*rest);
 	if (rest->len == 0)
 		return -ENOENT;
 	if (rest->at[0] != ';')
 		return -EINVAL;
-	*rest = trim((struct slice){ rest->at + 1, rest->len - 1 });
+	*rest = slice_trim((struct slice){ rest->at + 1, rest->len - 1 });
 	equals = memchr(rest->at, '=', rest->len);
 	if (equals == NULL)
 		return -EINVAL;
@@ -83,7 +71,7 @@ next_parameter(struct slice *rest, struct slice *ret_name, struct slice *ret)
 	if (rest->len == 0 || rest->at[0] != '"') {
 		while (n < rest->len && rest->at[n] != ';')
 			n++;
-		*ret = trim((struct slice){ rest->at, n });
+		*ret = slice_trim((struct slice){ rest->at, n });
 		*rest = (struct slice){ rest->at + n, rest->len - n };
 		return http_is_token(*ret) ? 0 : -EINVAL;
 	}
@@ -186,7 +174,8 @@ take_line(struct multipart *m, struct slice line, bool *has_disposition)
 	if (colon == NULL)
 		return false;
 	name = (struct slice){ line.at, (size_t)(colon - line.at) };
-	value = trim((struct slice){ colon + 1, line.len - name.len - 1 });
+	value =
+	    slice_trim((struct slice){ colon + 1, line.len - name.len - 1 });
 	if (!http_is_token(name) || !http_is_field_value(value))
 		return false;
 	if (slice_is_nocase(name, "Content-Transfer-Encoding"))

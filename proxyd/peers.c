@@ -4,6 +4,7 @@
 // before it expires.
 #include "proxyd/peers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/process.h"
@@ -406,23 +407,19 @@ peer_key_now(const struct peer *peer, uint64_t now_ms, const uint8_t **ret_key)
 	return peer->has_unsigned ? PEER_KEY_UNSIGNED : PEER_KEY_NONE;
 }
 
+static int
+by_name(const void *name, const void *model)
+{
+	return strcmp(name, ((const struct peer_model *)model)->name);
+}
+
 static struct peer_model *
 find_model(const struct peer *peer, const char *model)
 {
-	size_t low = 0, high = peer->n_models;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(peer->models[mid].name, model);
-
-		if (order == 0)
-			return &peer->models[mid];
-		if (order < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	if (peer->n_models == 0)
+		return NULL;
+	return bsearch(model, peer->models, peer->n_models,
+	    sizeof(peer->models[0]), by_name);
 }
 
 bool
