@@ -207,7 +207,7 @@ clock_ms(clockid_t id)
 {
 	struct timespec t;
 
-	// Cannot fail for the two clocks asked for.
+	// Cannot fail for the three clocks asked for.
 	(void)clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
@@ -222,6 +222,12 @@ uint64_t
 clock_mono_ms(void)
 {
 	return clock_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t
+clock_boot_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 void

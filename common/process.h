@@ -50,6 +50,7 @@ MUST_CHECK int process_confine(void);
 
 uint64_t clock_unix_ms(void); // wall clock
 uint64_t clock_mono_ms(void); // monotonic
+uint64_t clock_boot_ms(void); // the same, and counts while the machine sleeps
 
 // Write "fatal" with the error to the log and exit 1.
 _Noreturn void fatal(const char *what, int error);

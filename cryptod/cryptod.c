@@ -7,7 +7,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "common/loop.h"
@@ -16,16 +15,6 @@ enum {
 	// The loop's clock stops while the machine sleeps, ours does not.
 	TICK_MS_MAX = 30 * 1000,
 };
-
-uint64_t
-cryptod_now_ms(void)
-{
-	struct timespec t;
-
-	// Cannot fail for this clock.
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void
 tell_key_changed(struct cryptod *d)
@@ -51,7 +40,7 @@ tell_key_changed(struct cryptod *d)
 void
 cryptod_tick(struct cryptod *d)
 {
-	uint64_t now = cryptod_now_ms(), idle;
+	uint64_t now = clock_boot_ms(), idle;
 	struct timeval tv;
 
 	if (inference_tick(d->inference, now)) {
@@ -145,7 +134,7 @@ make_keys(struct cryptod *d, const struct cryptod_config *config,
 		return r;
 	(void)snprintf(error, STATE_ERROR_MAX, "no memory for keys");
 	inference.pool = d->pool;
-	r = inference_new(&d->inference, &inference, cryptod_now_ms());
+	r = inference_new(&d->inference, &inference, clock_boot_ms());
 	if (r == 0)
 		r = ephemeral_new(&d->ephemeral, d->pool);
 	if (r == 0)

@@ -70,7 +70,6 @@ MUST_CHECK int cryptod_watch(struct cryptod *, struct process_channels *);
 void cryptod_tick(struct cryptod *);
 // Make key pairs ahead as soon as there is nothing else to do.
 void cryptod_refill_later(struct cryptod *);
-uint64_t cryptod_now_ms(void); // counts on while the machine sleeps
 
 ipc_handler handle_stop;
 ipc_handler handle_keys;

@@ -57,7 +57,7 @@ handle_announce(
 
 	(void)msg;
 	identity_announce(d->identity, inference_key(d->inference), now,
-	    now + inference_usable_ms(d->inference, cryptod_now_ms()),
+	    now + inference_usable_ms(d->inference, clock_boot_ms()),
 	    announcement);
 	reply.announcement = bytes(announcement, sizeof(announcement));
 	return ipc_reply(

@@ -19,7 +19,7 @@ handle_liveness(
 	    in->hash.len != LIVENESS_HASH_LEN)
 		return -EPROTO;
 	r = inference_prove(d->inference, in->inference_key.data,
-	    in->ephemeral_key.data, in->hash.data, cryptod_now_ms(), mac);
+	    in->ephemeral_key.data, in->hash.data, clock_boot_ms(), mac);
 	reply.result = IPC__RESULT__RESULT_BAD_KEY;
 	if (r == 0) {
 		reply.result = IPC__RESULT__RESULT_OK;

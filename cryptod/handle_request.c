@@ -65,7 +65,7 @@ handle_open(
 {
 	struct cryptod *d = ipc_peer_daemon(peer);
 	const Ipc__OpenRequest *request = (const Ipc__OpenRequest *)msg;
-	uint64_t now = cryptod_now_ms();
+	uint64_t now = clock_boot_ms();
 	struct inference_opened opened;
 	int r;
 
