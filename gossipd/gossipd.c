@@ -103,6 +103,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	(void)stall_since(&d->stall, clock_boot_ms());
 	if (d->quic == NULL)
 		return; // still starting
 	if (now - d->published_ms >= PUBLISH_INTERVAL_MS) {

@@ -23,6 +23,7 @@
 #include "common/service.h"
 #include "gossipd/gossip.h"
 #include "gossipd/quic.h"
+#include "gossipd/stall.h"
 
 #define NODE_VERSION "0.66.0+meshllm." PACKAGE_VERSION
 
@@ -179,6 +180,7 @@ struct gossipd {
 	struct measured signer_measured;
 	bool is_confined; // what was measured is in force
 	uint32_t posture; // POSTURE_V1_*, to announce
+	struct stall stall;
 };
 
 // ---- gossipd.c

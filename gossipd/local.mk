@@ -16,6 +16,7 @@ gossipd_libgossip_a_SOURCES = \
 	gossipd/gossip_view.c \
 	gossipd/node_codec.c gossipd/node_codec.h gossipd/node_notice.c \
 	gossipd/ownership.c gossipd/ownership.h \
+	gossipd/stall.c gossipd/stall.h \
 	gossipd/token.c gossipd/token.h
 gossipd_libgossip_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
 	$(PROTOBUF_C_CFLAGS) $(JANSSON_CFLAGS)

@@ -27,13 +27,14 @@ struct tunnel {
 	int fd;	    // owned
 	int theirs; // owned; the end that proxyd does not have yet, or -1
 	bool inbound;
-	uint8_t type;	 // of the stream
-	bool is_unnamed; // by its type: waits for the first bytes
-	bool fin_in;	 // the peer's FIN arrived
-	bool fin_out;	 // proxyd has finished its side
-	bool is_last;	 // it will: what can be read now is the last
-	bool hung_up;	 // and it takes nothing more
-	bool blocked;	 // proxyd's descriptor is full
+	uint8_t type;	  // of the stream
+	bool is_unnamed;  // by its type: waits for the first bytes
+	bool fin_in;	  // the peer's FIN arrived
+	bool fin_out;	  // proxyd has finished its side
+	bool is_last;	  // it will: what can be read now is the last
+	bool hung_up;	  // and it takes nothing more
+	bool blocked;	  // proxyd's descriptor is full
+	uint64_t came_ms; // inbound: at the earliest, clock_boot_ms()
 	struct event readable, writable;
 	struct event watch_late;
 	uint8_t *rest; // owned: bytes that proxyd has not taken yet
@@ -256,8 +257,8 @@ hand_over(struct tunnel *t)
 	int r = -EPIPE;
 
 	if (link->daemon->proxyd != NULL)
-		r = proxyd_tunnel_inbound_send(
-		    link->daemon->proxyd, link->id, take_fd(&t->theirs));
+		r = proxyd_tunnel_inbound_send(link->daemon->proxyd, link->id,
+		    t->came_ms, take_fd(&t->theirs));
 	if (r == 0)
 		r = watch(t);
 	if (r < 0)
@@ -464,6 +465,7 @@ tunnel_accept(struct link *link, struct quic_stream *stream,
 	}
 	t->theirs = pair[1];
 	t->inbound = true;
+	t->came_ms = stall_since(&link->daemon->stall, clock_boot_ms());
 	link->n_tunnels_in++;
 	event_active(&t->writable, EV_WRITE, 0); // hands it over
 	tunnel_data(&t->base, first, len, fin);

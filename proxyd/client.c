@@ -158,10 +158,11 @@ proxyd_peer_gone_send(
 
 int
 proxyd_tunnel_inbound_send(struct ipc_peer *peer,
-    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd)
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], uint64_t came_ms, int fd)
 {
 	Ipc__TunnelInbound msg = IPC__TUNNEL_INBOUND__INIT;
 
+	msg.came_ms = came_ms;
 	msg.endpoint_id = bytes(endpoint_id, ENDPOINT_ID_LEN);
 	return ipc_notify(peer, IPC__TYPE__IPC_TUNNEL_INBOUND, &msg.base, fd);
 }

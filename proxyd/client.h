@@ -71,9 +71,10 @@ MUST_CHECK int proxyd_peer_update_send(
 MUST_CHECK int proxyd_peer_gone_send(
     struct ipc_peer *, const uint8_t endpoint_id[static ENDPOINT_ID_LEN]);
 // gossipd: a tunnel that this peer opened, after its type byte.  fd: our end
-// of a SOCK_STREAM pair, taken also on failure.
+// of a SOCK_STREAM pair, taken also on failure.  came_ms: of clock_boot_ms().
 MUST_CHECK int proxyd_tunnel_inbound_send(struct ipc_peer *,
-    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], int fd);
+    const uint8_t endpoint_id[static ENDPOINT_ID_LEN], uint64_t came_ms,
+    int fd);
 // parent: the processes of this node, for the status.
 MUST_CHECK int proxyd_processes_send(
     struct ipc_peer *, const struct proxyd_process *, size_t n);

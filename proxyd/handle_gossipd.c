@@ -115,8 +115,8 @@ handle_tunnel_inbound(
 
 	if (in->endpoint_id.len != ENDPOINT_ID_LEN)
 		return -EBADMSG;
-	inbound_new(
-	    ipc_peer_daemon(peer), in->endpoint_id.data, take_fd(&frame->fd));
+	inbound_new(ipc_peer_daemon(peer), in->endpoint_id.data, in->came_ms,
+	    take_fd(&frame->fd));
 	return 0;
 }
 

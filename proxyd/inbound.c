@@ -178,8 +178,12 @@ read_once(struct inbound *in)
 static void
 on_readable(struct stream *s, void *arg)
 {
+	struct inbound *in = arg;
+
 	(void)s;
-	(void)read_once(arg);
+	if (!in->at_end)
+		in->heard_ms = clock_boot_ms();
+	(void)read_once(in);
 }
 
 static void
@@ -247,8 +251,8 @@ read_first(struct inbound *in)
 }
 
 void
-inbound_new(
-    struct proxyd *d, const uint8_t peer_id[static ENDPOINT_ID_LEN], int tunnel)
+inbound_new(struct proxyd *d, const uint8_t peer_id[static ENDPOINT_ID_LEN],
+    uint64_t came_ms, int tunnel)
 {
 	static const struct stream_ops ops = { on_readable, on_writable,
 		on_failed };
@@ -270,6 +274,7 @@ inbound_new(
 	}
 	in->d = d;
 	in->nth = others;
+	in->heard_ms = came_ms;
 	memcpy(in->peer_id, peer_id, ENDPOINT_ID_LEN);
 	buf_init(&in->head, HTTP_HEAD_MAX + SCRATCH_BYTES);
 	stream_init(&in->stream, d->base, take_fd(&fd), &ops, in);

@@ -40,6 +40,8 @@ struct inbound {
 	enum inbound_state state;
 	bool is_sealed;
 	bool at_end; // the peer's FIN was read
+	// When the last of it came, at the earliest; clock_boot_ms().
+	uint64_t heard_ms;
 	struct sealed_envelope envelope;
 	size_t held;	  // proxyd_hold()
 	uint32_t open_id; // 0: not waiting

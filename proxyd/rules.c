@@ -8,7 +8,8 @@ enum {
 	PROCESSES_BODY_MAX = 1024,
 	MESH_INFO_BODY_MAX = IPC_BODY_MAX, // the token has all addresses
 	PEER_UPDATE_BODY_MAX = 1024 + EVIDENCE_MAX,
-	ID_BODY_MAX = 34, // one field of 32 bytes
+	ID_BODY_MAX = 34,			    // one field of 32 bytes
+	TUNNEL_INBOUND_BODY_MAX = ID_BODY_MAX + 11, // and a time
 	TUNNEL_REPLY_MAX = 2,
 };
 
@@ -81,8 +82,8 @@ const struct ipc_rule proxyd_rules[] = {
 	    .descriptor = &ipc__peer_gone__descriptor,
 	    .handle = handle_peer_gone },
 	{ IPC__TYPE__IPC_TUNNEL_INBOUND, .from = FROM(ROLE_GOSSIPD),
-	    .phases = IPC_SERVING, .max_body = ID_BODY_MAX, .n_fds = 1,
-	    .descriptor = &ipc__tunnel_inbound__descriptor,
+	    .phases = IPC_SERVING, .max_body = TUNNEL_INBOUND_BODY_MAX,
+	    .n_fds = 1, .descriptor = &ipc__tunnel_inbound__descriptor,
 	    .handle = handle_tunnel_inbound },
 	{ IPC__TYPE__IPC_TUNNEL_REPLY, .from = FROM(ROLE_GOSSIPD),
 	    .phases = IPC_SERVING, .max_body = TUNNEL_REPLY_MAX,

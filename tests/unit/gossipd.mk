@@ -3,7 +3,8 @@
 if HAVE_CMOCKA
 GOSSIP_TESTS = tests/unit/node_codec_test tests/unit/token_test \
 	tests/unit/gossip_test tests/unit/gossip_life_test \
-	tests/unit/gossip_sim_test tests/unit/ownership_test
+	tests/unit/gossip_sim_test tests/unit/ownership_test \
+	tests/unit/stall_test
 check_PROGRAMS += $(GOSSIP_TESTS)
 TESTS += $(GOSSIP_TESTS)
 GOSSIP_TEST_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(EVENT_CFLAGS) \
@@ -33,6 +34,9 @@ tests_unit_gossip_life_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_life_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_gossip_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_stall_test_SOURCES = tests/unit/stall_test.c
+tests_unit_stall_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_stall_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_token_test_SOURCES = tests/unit/token_test.c \
 	$(GOSSIP_TEST_SUPPORT)
 tests_unit_token_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)

@@ -64,7 +64,7 @@ const struct ipc_rule end_rules[END_N_RULES] = {
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = on_stop },
 	{ IPC__TYPE__IPC_TUNNEL_INBOUND, .from = FROM(ROLE_GOSSIPD),
-	    .phases = IPC_SERVING, .max_body = 34, .n_fds = 1,
+	    .phases = IPC_SERVING, .max_body = 45, .n_fds = 1,
 	    .descriptor = &ipc__tunnel_inbound__descriptor,
 	    .handle = on_tunnel },
 	{ IPC__TYPE__IPC_TUNNEL_REPLY, .from = FROM(ROLE_GOSSIPD),

@@ -433,6 +433,14 @@ rig_take_tunnel(struct rig *rig)
 	return rig->tunnels[rig->n_taken++];
 }
 
+void
+rig_hand_tunnel(struct rig *rig, const uint8_t *peer_id, int fd)
+{
+	assert_int_equal(proxyd_tunnel_inbound_send(rig->gossipd, peer_id,
+			     clock_boot_ms() - rig->late_ms, fd),
+	    0);
+}
+
 int
 rig_open_tunnel(struct rig *rig, const uint8_t *peer_id)
 {
@@ -440,7 +448,6 @@ rig_open_tunnel(struct rig *rig, const uint8_t *peer_id)
 
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(
-	    proxyd_tunnel_inbound_send(rig->gossipd, peer_id, pair[1]), 0);
+	rig_hand_tunnel(rig, peer_id, pair[1]);
 	return pair[0];
 }

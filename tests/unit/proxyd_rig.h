@@ -49,6 +49,7 @@ struct rig {
 	int tunnels[RIG_TUNNELS_MAX];
 	uint8_t tunnel_ids[RIG_TUNNELS_MAX][ENDPOINT_ID_LEN];
 	size_t n_tunnels, n_taken;
+	uint64_t late_ms; // its inbound ones came so long ago
 	Ipc__Result tunnel_result;
 	bool self_host;
 	size_t n_self_models, n_self_updates;
@@ -100,6 +101,8 @@ void rig_tell_peer(
 int rig_take_tunnel(struct rig *);
 // A tunnel that the peer opens to proxyd; returns the peer's end.
 int rig_open_tunnel(struct rig *, const uint8_t *peer_id);
+// proxyd's end of one, with bytes in it already.
+void rig_hand_tunnel(struct rig *, const uint8_t *peer_id, int fd);
 
 // ---- HTTP
 
