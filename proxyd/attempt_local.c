@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxyd/attempt.h"
+#include "proxyd/silence.h"
 
 static void on_readable(struct stream *, void *arg);
 static void on_writable(struct stream *, void *arg);
@@ -94,7 +95,7 @@ connect_and_write(struct attempt *a, bool must_be_new)
 static bool
 repeat(struct attempt *a)
 {
-	if (!a->is_reused || a->up.any)
+	if (!a->is_reused || a->up.any || silence_is_given_up(a->req))
 		return false;
 	backend_conn_drop(a->conn);
 	a->conn = NULL;

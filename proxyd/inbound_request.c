@@ -20,6 +20,7 @@ inbound_begin(struct inbound *in, enum endpoint endpoint)
 	in->req->peer_id = in->peer_id;
 	in->req->is_plain = !in->is_sealed;
 	in->req->wants_close = true;
+	in->req->ran_ms = in->heard_ms;
 	in->state = INBOUND_BUSY;
 	return 0;
 }

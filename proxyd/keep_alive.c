@@ -37,6 +37,9 @@ look_at(struct request *req, uint64_t now)
 
 	if (req->attempt != NULL)
 		silence_look(req->attempt, now);
+	silence_note_running(req);
+	if (req->is_queued && request_is_given_up(req))
+		return;
 	if (!req->is_ended && req->alive_s != 0)
 		show_life(req, now);
 	if (req->is_ended)

@@ -15,6 +15,7 @@
 #include "proxyd/keep_alive.h"
 #include "proxyd/metrics.h"
 #include "proxyd/queue.h"
+#include "proxyd/silence.h"
 #include "proxyd/translation.h"
 #include "proxyd/usage.h"
 
@@ -230,12 +231,36 @@ request_route(struct request *req)
 		request_next(req);
 }
 
+bool
+request_is_given_up(struct request *req)
+{
+	struct failure failure;
+
+	if (req->is_ended || !silence_is_given_up(req))
+		return false;
+	if (!req->was_held_up) {
+		req->d->counters.aborted++;
+		request_log_end(req, "aborted");
+		request_finish(req, REQUEST_BROKEN);
+		return true;
+	}
+	// Perhaps it still listens.
+	failure_set(&failure, 503, "host_unavailable",
+	    "the host was held up, and has not begun");
+	failure.retry_after_s = RETRY_AFTER_S;
+	request_fail(req, &failure);
+	return true;
+}
+
 void
 request_next(struct request *req)
 {
 	struct candidates *c = &req->candidates;
 	struct failure last;
 
+	// What is begun cannot be taken back, and another host may have it.
+	if (request_is_given_up(req))
+		return;
 	while (c->next < c->n) {
 		const struct candidate *to = &c->at[c->next++];
 

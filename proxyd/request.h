@@ -103,6 +103,10 @@ struct request {
 	uint64_t seen_bytes, quiet_since_ms; // keep_alive.c
 	unsigned alive_s; // as its opener wants to see signs of life; 0: not
 	uint64_t alive_bytes, alive_since_ms;
+	// Inbound: that this process was seen to run last, clock_boot_ms(); and
+	// once it was not for so long that the opener will have given up.
+	uint64_t ran_ms;
+	bool was_held_up;
 	TAILQ_ENTRY(request) queue_entry;
 	bool is_queued;
 	unsigned turn; // of its party's in the queue, how many come first
@@ -200,6 +204,8 @@ void request_route(struct request *);
 void request_next(struct request *);
 // A comment, where one may go; false: none may.  The request may be over.
 bool request_keep_alive(struct request *);
+// A peer that asks no longer wants it, as far as can be known: true, and over.
+bool request_is_given_up(struct request *);
 // Show the opener of a sealed request that it is being worked on.
 void request_show_life(struct request *);
 static inline bool

@@ -10,7 +10,7 @@
 
 // What a slow line takes at least, in bytes a millisecond: the request is
 // written when gossipd has it, not when the host has it.
-enum { SLOW_BYTES_PER_MS = 32 };
+enum { SLOW_BYTES_PER_MS = 32, HELD_UP_S_MIN = 2, HELD_UP_S_MAX = 20 };
 
 unsigned
 silence_wanted(const struct http_fields *fields)
@@ -29,6 +29,41 @@ silence_wanted(const struct http_fields *fields)
 		s = s * 10 + (unsigned)(c - '0');
 	}
 	return s > SILENCE_WANTED_MAX ? SILENCE_WANTED_MAX : s;
+}
+
+// The opener gives up after SILENCE_SIGNS intervals without a sign, and the
+// last one may have been sent an interval before we were held up.  Without a
+// word its connection ends after 30 s, whatever it asked for.
+static uint64_t
+held_up_ms(const struct request *req)
+{
+	unsigned s = (SILENCE_SIGNS - 1) * req->alive_s;
+
+	if (req->alive_s == 0 || s > HELD_UP_S_MAX)
+		s = HELD_UP_S_MAX;
+	return (s > HELD_UP_S_MIN ? s - 1 : HELD_UP_S_MIN) * UINT64_C(1000);
+}
+
+void
+silence_note_running(struct request *req)
+{
+	uint64_t now = clock_boot_ms();
+
+	if (!req->is_inbound)
+		return;
+	// gossipd's word for it: may lie ahead.
+	if (now > req->ran_ms && now - req->ran_ms >= held_up_ms(req))
+		req->was_held_up = true;
+	req->ran_ms = now;
+}
+
+bool
+silence_is_given_up(struct request *req)
+{
+	if (!req->is_inbound)
+		return false;
+	silence_note_running(req);
+	return req->was_held_up || stream_has_hangup(req->answer.stream);
 }
 
 static struct peer *

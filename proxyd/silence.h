@@ -27,9 +27,16 @@ enum {
 #define SILENCE_FIELD "X-Meshllm-Alive"
 
 struct attempt;
+struct request;
 
 // Host: how often the opener wants a sign, in seconds; 0: not at all.
 unsigned silence_wanted(const struct http_fields *);
+// Host, of each request as often as it is looked at: this process runs.
+void silence_note_running(struct request *);
+// Host, before a request is begun: the peer that opened it has gone, or this
+// node was held up (stopped, asleep) for so long that it will have.  False for
+// what a client of this node asks.
+bool silence_is_given_up(struct request *);
 
 // Opener: the field of the request's head, or "".
 void silence_ask(const struct attempt *, char ret[static SILENCE_FIELD_MAX]);

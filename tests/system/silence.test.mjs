@@ -139,6 +139,74 @@ describe('a host that hangs', () => {
   })
 })
 
+describe('what was given up is not begun when the host goes on', () => {
+  const PAUSE_MS = 500
+  const all3 = ['proxyd', 'cryptod', 'gossipd']
+  // Stopped before the request and with the request in it; then continued one
+  // after the other.
+  const cases = {
+    'its proxyd was stopped': { first: ['proxyd'] },
+    'its cryptod was stopped': { first: ['cryptod'] },
+    'its gossipd was stopped': { first: ['gossipd'] },
+    'all of it was stopped': { first: all3,
+      order: ['cryptod', 'gossipd', 'proxyd'] },
+    'all of it was stopped, and proxyd goes on first': { first: all3,
+      order: ['cryptod', 'proxyd', 'gossipd'] },
+    'all of it was stopped with the request in it': { first: ['proxyd'],
+      then: ['cryptod', 'gossipd'], order: ['cryptod', 'proxyd', 'gossipd'] },
+  }
+  for (const [name, { first, then = [], order = first }] of
+    Object.entries(cases)) {
+    test(name, async t => {
+      const all = await startHosts(t, 2, { client })
+      const { home, other } = await settle(all)
+      const pids = Object.fromEntries(await Promise.all([...first, ...then]
+        .map(async d => [d, await home.node.processId(d)])))
+      const goOn = d => { try { process.kill(pids[d], 'SIGCONT') } catch {} }
+      t.after(() => order.forEach(goOn))
+      for (const d of first) process.kill(pids[d], 'SIGSTOP')
+      const asked = say(all.client, 'home')
+      await sleep(PAUSE_MS)
+      for (const d of then) process.kill(pids[d], 'SIGSTOP')
+      const got = await asked
+      assert.equal(got.status, 200, got.body)
+      assert.equal(hostOf(got), other.node.ready.id.slice(0, 10))
+      for (const d of order) {
+        goOn(d)
+        await sleep(PAUSE_MS)
+      }
+      await waitIdle(home.node, 20000)
+      await sleep(PAUSE_MS)
+      assert.deepEqual([home.backend.posts, other.backend.posts], [0, 1])
+    })
+  }
+
+  test('its proxyd was stopped with the request in its queue', async t => {
+    const all = await startHosts(t, 1,
+      { client, host: { args: ['--backend-requests=1'] } })
+    const [home] = all.hosts
+    assert.equal((await say(all.client, 'x')).status, 200)
+    home.backend.posts = 0
+    home.backend.answer = () => {}
+    const asked = [say(all.client, 'x')]
+    await waitFor('the first to begin', () => home.backend.posts === 1)
+    asked.push(say(all.client, 'x'))
+    await sleep(PAUSE_MS)
+    const pid = await home.node.processId('proxyd')
+    process.kill(pid, 'SIGSTOP')
+    try {
+      for (const got of await Promise.all(asked)) {
+        assertRefused(got, 504, 'host_timeout')
+      }
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await waitIdle(home.node, 20000)
+    await sleep(PAUSE_MS)
+    assert.equal(home.backend.posts, 1)
+  })
+})
+
 test('a host that has promised nothing has all the time it needs', async t => {
   const foreign = await startForeign(t, { dialect: 'meshllm',
     serve: ['theirs'], tokenMs: LONGER_MS })

@@ -115,6 +115,23 @@ ask(struct host *h, const char *plain, struct buf *ret)
 	return is_whole;
 }
 
+// The same, with all of the request in the tunnel when proxyd gets it.
+static bool
+ask_late(struct host *h, const char *plain, struct buf *ret)
+{
+	uint8_t key[REQUEST_KEY_LEN];
+	int pair[2];
+	bool is_whole;
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	opener_write(pair[0], &h->rig.self, plain, key);
+	rig_hand_tunnel(&h->rig, h->peer.id, pair[1]);
+	is_whole = opener_read(&h->rig, pair[0], &h->rig.self, key, ret);
+	(void)close(pair[0]);
+	return is_whole;
+}
+
 static const char *
 post(char *ret, size_t size, const char *path, const char *body)
 {
@@ -312,6 +329,69 @@ an_opener_that_leaves_stops_the_backend(void **state)
 		RIG_UNTIL(&h.rig, backend_count(&h, "answers_now") == 0);
 	}
 	assert_int_equal(backend_count(&h, "aborted"), 2);
+	host_stop(&h);
+}
+
+static void
+what_its_opener_has_left_is_not_begun(void **state)
+{
+	struct host h;
+	uint8_t key[REQUEST_KEY_LEN];
+	char text[1024];
+	int tunnel;
+
+	(void)state;
+	host_start(&h, NULL);
+	tunnel = rig_open_tunnel(&h.rig, h.peer.id);
+	opener_write(
+	    tunnel, &h.rig.self, post(text, sizeof(text), CHAT, BODY("")), key);
+	(void)close(tunnel);
+	RIG_UNTIL(&h.rig, h.rig.n_opens == 1);
+	rig_run_ms(&h.rig, 300);
+	assert_int_equal(backend_count(&h, "last_body_bytes"), 0);
+	host_stop(&h);
+}
+
+// Stopped, asleep: what came before that is for another host by now.
+static void
+what_waited_while_the_node_was_held_up_is_not_begun(void **state)
+{
+	static const struct {
+		unsigned late_ms;
+		const char *alive;
+		int status;
+	} table[] = {
+		{ 25000, "10", 503 },
+		{ 25000, "", 503 },
+		{ 25000, "3600", 503 },
+		{ 3500, "2", 503 },
+		{ 3500, "1", 503 },
+		{ 3500, "10", 200 },
+		{ 3500, "", 200 },
+	};
+	struct host h;
+	struct buf plain;
+	char text[1024];
+
+	(void)state;
+	host_start(&h, NULL);
+	for (size_t i = 0; i < N_ELEMENTS(table); i++) {
+		(void)snprintf(text, sizeof(text),
+		    "POST %s HTTP/1.1\r\n%s%s\r\n"
+		    "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n\r\n%s",
+		    CHAT,
+		    table[i].alive[0] == '\0' ? "Accept: */*"
+					      : "X-Meshllm-Alive: ",
+		    table[i].alive, strlen(BODY("")), BODY(""));
+		h.rig.late_ms = table[i].late_ms;
+		assert_true(ask_late(&h, text, &plain));
+		assert_int_equal(status_of(&plain), table[i].status);
+		buf_release(&plain);
+		if (table[i].status != 200)
+			assert_int_equal(
+			    backend_count(&h, "last_body_bytes"), 0);
+	}
 	host_stop(&h);
 }
 
@@ -531,6 +611,9 @@ main(void)
 		cmocka_unit_test(
 		    what_cannot_be_opened_is_dropped_without_a_word),
 		cmocka_unit_test(an_opener_that_leaves_stops_the_backend),
+		cmocka_unit_test(what_its_opener_has_left_is_not_begun),
+		cmocka_unit_test(
+		    what_waited_while_the_node_was_held_up_is_not_begun),
 		cmocka_unit_test(a_backend_that_is_cut_off_leaves_no_end_mark),
 		cmocka_unit_test(plain_requests_are_served_only_when_allowed),
 		cmocka_unit_test(
