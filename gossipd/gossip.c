@@ -553,6 +553,7 @@ gossip_find_peer(struct gossip *g, const uint8_t id[static ENDPOINT_ID_LEN],
 	memcpy(ret->owner_id, p->owner_id, OWNER_ID_LEN);
 	ret->has_posture = p->has_posture;
 	ret->posture = p->posture;
+	ret->shows_life = p->shows_life;
 	ret->evidence = p->evidence;
 	ret->evidence_len = p->evidence_len;
 	return true;

@@ -77,7 +77,8 @@ struct gossip_peer {
 	enum ownership owner; // of its certificate; owner_id when signed
 	uint8_t owner_id[OWNER_ID_LEN];
 	bool has_posture;
-	uint32_t posture;	 // bits of node_codec.h
+	uint32_t posture; // bits of node_codec.h
+	bool shows_life;  // of the node itself: while it works on a request
 	const uint8_t *evidence; // NULL: none
 	size_t evidence_len;
 };

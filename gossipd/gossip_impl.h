@@ -103,6 +103,7 @@ struct peer {
 	unsigned failures;
 
 	bool has_announcement, has_unsigned_key, has_posture, has_good;
+	bool shows_life;
 	uint8_t announcement[ANNOUNCEMENT_LEN];
 	struct announcement opened;
 	uint8_t unsigned_key[INFERENCE_KEY_LEN];

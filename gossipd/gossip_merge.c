@@ -90,6 +90,18 @@ set_posture(struct peer *p, const struct node_entry *e)
 	return changed;
 }
 
+// Who is held to it must have said it itself: told of by others, a host that
+// only takes its time would be given up.
+static bool
+set_shows_life(struct peer *p, const struct node_entry *e)
+{
+	bool shows = e->message->has_shows_life && e->message->shows_life;
+	bool changed = p->shows_life != shows;
+
+	p->shows_life = shows;
+	return changed;
+}
+
 static bool
 set_role(struct peer *p, const struct node_entry *e)
 {
@@ -220,6 +232,7 @@ merge_direct(struct merge *m, const struct node_entry *e)
 	changed |= set_common(g, p, e);
 	changed |= set_unsigned_key(p, e);
 	changed |= set_posture(p, e);
+	changed |= set_shows_life(p, e);
 	changed |= gossip_set_evidence(g, p, e);
 	changed |= gossip_set_addr(p, &addr);
 	if (changed)

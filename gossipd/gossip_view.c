@@ -232,6 +232,7 @@ append_self(struct gossip *g, struct entry *e, bool sealed)
 	if (g->mesh_id[0] != '\0')
 		e->announcement.mesh_id = g->mesh_id;
 	entry_addr(e, &s->addr);
+	e->announcement.has_shows_life = e->announcement.shows_life = 1;
 	entry_models(e, s->models, s->n_models, true);
 	if (s->has_announcement)
 		entry_key(e, s->inference_key, s->announcement);

@@ -323,6 +323,7 @@ strip_for_relay(Node__PeerAnnouncement *m, bool hosted_known)
 	m->n_hosted_models = m->n_served_model_runtime = 0;
 	m->has_hosted_models_known = 0;
 	m->has_hardware_attestation_blob = m->has_signed_announcement = 0;
+	m->has_shows_life = 0;
 	m->has_latency_ms = m->has_latency_source = m->has_latency_age_ms = 0;
 	m->has_latency_observer_id = 0;
 	m->has_other_inference_public_key = m->has_other_security_posture = 0;

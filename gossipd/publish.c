@@ -102,6 +102,7 @@ publish_peer(struct gossipd *d, const uint8_t *id)
 	update.announcement = peer.has_announcement ? peer.announcement : NULL;
 	update.unsigned_key = peer.has_unsigned_key ? peer.unsigned_key : NULL;
 	update.version = peer.version;
+	update.shows_life = peer.shows_life;
 	update.evidence = peer.evidence;
 	update.evidence_len = peer.evidence_len;
 	update.last_seen_ms = wall_time_of(peer.last_seen_ms);

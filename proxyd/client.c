@@ -141,6 +141,8 @@ proxyd_peer_update_send(
 		msg.evidence = bytes(update->evidence, update->evidence_len);
 	msg.has_binding = update->binding != NULL;
 	msg.binding = bytes(update->binding, 32);
+	msg.has_shows_life = update->shows_life;
+	msg.shows_life = update->shows_life;
 	msg.n_models = (uint32_t)n_models;
 	r = ipc_notify(peer, IPC__TYPE__IPC_PEER_UPDATE, &msg.base, -1);
 	return r < 0 ? r : send_models(peer, update, n_models);

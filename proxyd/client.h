@@ -45,6 +45,7 @@ struct proxyd_peer_update {
 	const uint8_t *evidence; // field 38, or NULL
 	size_t evidence_len;	 // over EVIDENCE_MAX it is not sent
 	const uint8_t *binding;	 // 32, exporter of its connection, or NULL
+	bool shows_life;	 // says that it does; see silence.h
 	const struct proxyd_model *models;
 	size_t n_models; // PEER_MODELS_MAX at most are sent
 };

@@ -148,6 +148,9 @@ take_fields(struct peer *peer, const Ipc__PeerUpdate *msg)
 	peer->rtt_us = msg->has_rtt_us ? msg->rtt_us : 0;
 	peer->last_seen_ms = msg->has_last_seen_ms ? msg->last_seen_ms : 0;
 	peer->posture = msg->has_posture ? msg->posture : 0;
+	// Others are not asked for it.
+	peer->shows_life = msg->has_shows_life && msg->shows_life &&
+	    msg->dialect == IPC__DIALECT__DIALECT_MESHLLM;
 	peer->owner = msg->has_owner ? msg->owner : IPC__OWNER__OWNER_NONE;
 	if (msg->has_owner_id)
 		memcpy(peer->owner_id, msg->owner_id.data, OWNER_ID_LEN);
@@ -309,7 +312,7 @@ commit(struct peers *peers, struct peer **ret)
 		peer->session = old->session;
 		peer->in_flight = old->in_flight;
 		// Another release may not show what this one did.
-		peer->shows_life =
+		peer->shows_life |=
 		    old->shows_life && strcmp(old->version, peer->version) == 0;
 		peer->breaker = old->breaker;
 		if (peer->connected && !old->connected)

@@ -6,8 +6,8 @@
 //
 // and while the host works on the request it sends, that often, a sealed chunk
 // without bytes: below HTTP, so that it may come at any point of any answer.
-// The head of its answer has the field too.  A host that has done one of both
-// is held to it; others have --answer-seconds.
+// The head of its answer has the field too.  A host that has done one of both,
+// or announces that it will, is held to it; others have --answer-seconds.
 #ifndef PROXYD_SILENCE_H
 #define PROXYD_SILENCE_H
 

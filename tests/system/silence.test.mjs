@@ -207,6 +207,28 @@ describe('what was given up is not begun when the host goes on', () => {
   })
 })
 
+test('a host that never answered before is held to what it announces',
+  async t => {
+    const all = await startHosts(t, 2, { client })
+    const [hangs, other] = all.hosts
+    const pid = await hangs.node.processId('proxyd')
+    process.kill(pid, 'SIGSTOP')
+    const begun = Date.now()
+    try {
+      const got = await Promise.all([1, 2, 3, 4].map(() =>
+        say(all.client, undefined)))
+      for (const one of got) {
+        assert.equal(one.status, 200, one.body)
+        assert.equal(hostOf(one), other.node.ready.id.slice(0, 10))
+      }
+      assert.ok(Date.now() - begun >= SILENCE_MS, 'it was never asked')
+    } finally {
+      process.kill(pid, 'SIGCONT')
+    }
+    await waitIdle(hangs.node, 20000)
+    assert.deepEqual([hangs.backend.posts, other.backend.posts], [0, 4])
+  })
+
 test('a host that has promised nothing has all the time it needs', async t => {
   const foreign = await startForeign(t, { dialect: 'meshllm',
     serve: ['theirs'], tokenMs: LONGER_MS })

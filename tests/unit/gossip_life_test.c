@@ -59,6 +59,7 @@ a_node_of_unknown_dialect_gets_nothing_that_collides(void **state)
 	assert_true(m->has_hosted_models_known && m->hosted_models_known);
 	assert_int_equal(m->n_hosted_models, 1);
 	assert_true(m->has_serialized_addr);
+	assert_true(m->has_shows_life && m->shows_life);
 	node__gossip_frame__free_unpacked(f, NULL);
 	test_entry_make(&e, &bob, 1, NULL); // a plain one
 	assert_true(test_rig_exchange(&rig, &bob, entries, 1));

@@ -377,6 +377,33 @@ posture_of_others_needs_the_signed_announcement_and_evidence_itself(
 }
 
 static void
+signs_of_life_are_promised_for_oneself_alone(void **state)
+{
+	struct test_entry e, *entries[] = { &e };
+	Node__GossipFrame *f;
+
+	(void)state;
+	arrive(&alice, 1, NULL);
+	test_entry_make(&e, &bob, 2, "m");
+	test_entry_sign(&e, &bob);
+	e.m.has_shows_life = e.m.shows_life = 1;
+	relay(&alice, &e);
+	assert_true(is_known(&bob));
+	assert_false(peer(&bob).shows_life);
+	test_rig_up(&rig, &bob, false);
+	assert_true(test_rig_exchange(&rig, &bob, entries, 1));
+	assert_true(peer(&bob).shows_life);
+	arrive(&carol, 1, NULL);
+	f = sent(GOSSIP_ANSWER, &carol);
+	assert_false(entry_of(f, bob.id)->has_shows_life);
+	node__gossip_frame__free_unpacked(f, NULL);
+	// An older release is back.
+	e.m.has_shows_life = 0;
+	assert_true(test_rig_exchange(&rig, &bob, entries, 1));
+	assert_false(peer(&bob).shows_life);
+}
+
+static void
 third_parties_do_not_overwrite_a_node_that_is_with_us(void **state)
 {
 	struct test_entry e;
@@ -480,6 +507,7 @@ main(void)
 		TEST(forged_foreign_and_expired_announcements_are_refused),
 		TEST(
 		    posture_of_others_needs_the_signed_announcement_and_evidence_itself),
+		TEST(signs_of_life_are_promised_for_oneself_alone),
 		TEST(third_parties_do_not_overwrite_a_node_that_is_with_us),
 		TEST(
 		    a_connected_node_that_said_nothing_yet_is_not_made_up_by_others),

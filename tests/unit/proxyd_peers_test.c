@@ -93,6 +93,30 @@ tell(struct peers *peers, const struct node *n, uint8_t *announcement,
 }
 
 static void
+only_a_host_that_is_asked_for_signs_of_life_is_held_to_them(void **state)
+{
+	struct peers peers;
+	struct node n = make_node();
+	Ipc__PeerUpdate u = update_of(&n);
+	const char *why = NULL;
+
+	(void)state;
+	peers_init(&peers);
+	u.has_shows_life = u.shows_life = true;
+	u.dialect = IPC__DIALECT__DIALECT_SEALED;
+	assert_int_equal(peers_update_begin(&peers, &u, NOW, &why), 0);
+	assert_false(finish(&peers, &n)->shows_life);
+	u.dialect = IPC__DIALECT__DIALECT_MESHLLM;
+	assert_int_equal(peers_update_begin(&peers, &u, NOW, &why), 0);
+	assert_true(finish(&peers, &n)->shows_life);
+	u.has_shows_life = false;
+	u.version = (char *)(uintptr_t) "older";
+	assert_int_equal(peers_update_begin(&peers, &u, NOW, &why), 0);
+	assert_false(finish(&peers, &n)->shows_life);
+	peers_done(&peers);
+}
+
+static void
 a_signed_key_is_proven(void **state)
 {
 	struct peers peers;
@@ -419,6 +443,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    only_a_host_that_is_asked_for_signs_of_life_is_held_to_them),
 		cmocka_unit_test(a_signed_key_is_proven),
 		cmocka_unit_test(a_key_with_a_wrong_signature_is_not_used),
 		cmocka_unit_test(
