@@ -171,6 +171,7 @@ describe('two clients that know nothing of each other', () => {
     const [busy, idle] = hosts
     const [a, b] = clients
     const keyOfA = await sessionAt(a, busy)
+    await sessionAt(b, idle)
     const keyOfB = await sessionAt(b, busy)
     const usual = busy.backend.answer
     const held = []
@@ -180,16 +181,8 @@ describe('two clients that know nothing of each other', () => {
     const waiting = Array.from({ length: 3 }, () =>
       say(a, [user('to be held')], keyOfA))
     await waitFor('three at one host', () => held.length === 3)
-    // It talks once to both.
+    // The answer tells it; the news is used before it grows old.
     assert.equal(hostOf(await say(b, [user('x')], keyOfB)), shortId(busy.node))
-    await sessionAt(b, idle)
-    const load = { model: 'echo', limit: 4, queued: 0 }
-    assert.deepEqual(await heard(b, busy), [{ ...load, running: 3 }])
-    assert.deepEqual(await heard(b, idle), [{ ...load, running: 0 }])
-    const { stdout } = runCommand(
-      ['status', `--management=${b.ready.management}`])
-    assert.match(stdout, new RegExp(`${shortId(busy.node)} .* 0\\+3 `))
-
     const answer = await ask(`${b.baseUrl}/chat/completions`, { ...explain,
       body: { ...chatBody('x'), ...keyOfB } })
     assert.equal(answer.headers['x-meshllm-route'],
@@ -197,6 +190,12 @@ describe('two clients that know nothing of each other', () => {
       `${shortId(busy.node)}=next load=3 others=3 above-average`)
     assert.equal(hostOf(answer), shortId(idle.node))
     assert.equal(answer.headers['x-meshllm-load'], undefined)
+    const load = { model: 'echo', limit: 4, queued: 0 }
+    assert.deepEqual(await heard(b, busy), [{ ...load, running: 3 }])
+    assert.deepEqual(await heard(b, idle), [{ ...load, running: 0 }])
+    const { stdout } = runCommand(
+      ['status', `--management=${b.ready.management}`])
+    assert.match(stdout, new RegExp(`${shortId(busy.node)} .* 0\\+3 `))
 
     for (const socket of held) socket.write(whole('{}'))
     assert.ok((await Promise.all(waiting)).every(a => a.status === 200 &&
