@@ -3,7 +3,6 @@
 // check of its rule; after a broken rule nothing more is read from it.  It
 // must never decode what its rule does not allow, nor keep a descriptor that
 // no handler took.
-#include "common/arena.h"
 #include "common/ipc.h"
 
 #include <event2/event_struct.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 #include <uthash.h>
 
+#include "common/arena.h"
 #include "common/build_id.h"
 #include "common/loop.h"
 #include "common/process.h"

@@ -14,6 +14,16 @@
 #include "proxyd/silence.h"
 #include "proxyd/translation.h"
 
+// Of the peer that asks, at a backend: for load_tell.c.
+static unsigned *
+running_of_party(const struct attempt *a)
+{
+	if (a->to.source != SOURCE_LOCAL || !a->req->is_inbound ||
+	    a->req->party == NULL)
+		return NULL;
+	return &a->req->party->running[a->to.backend - a->d->backends.at];
+}
+
 static void
 enter(struct attempt *a)
 {
@@ -21,6 +31,10 @@ enter(struct attempt *a)
 	unsigned *n = candidate_in_flight(a->d, &a->to);
 
 	if (n != NULL)
+		++*n;
+	if (a->req->is_inbound)
+		party_enter_known(a->req);
+	if ((n = running_of_party(a)) != NULL)
 		++*n;
 	if (breaker != NULL)
 		a->is_trial = breaker_begin(breaker);
@@ -34,6 +48,8 @@ leave(struct attempt *a)
 
 	// A peer may have been forgotten and told of again in between.
 	if (n != NULL && *n > 0)
+		--*n;
+	if ((n = running_of_party(a)) != NULL && *n > 0)
 		--*n;
 	if (breaker != NULL && a->is_trial)
 		breaker_left(breaker);

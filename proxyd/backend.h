@@ -28,7 +28,6 @@ enum {
 	BACKEND_PROBE_DOWN_S = 2,
 	BACKEND_PROBE_BYTES_MAX = 1024 * 1024,
 	BACKEND_SLOW_MAX = 3, // probes in a row that may time out
-	BACKENDS_EVER_MAX = 4 * CONFIG_BACKENDS_MAX, // those taken away too
 };
 
 struct proxyd;

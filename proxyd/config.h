@@ -11,7 +11,11 @@
 #include "proto/ipc.pb-c.h"
 #include "proxyd/listen.h"
 
-enum { CONFIG_ERROR_MAX = 512, CONFIG_BACKENDS_MAX = 16 };
+enum {
+	CONFIG_ERROR_MAX = 512,
+	CONFIG_BACKENDS_MAX = 16,
+	BACKENDS_EVER_MAX = 4 * CONFIG_BACKENDS_MAX, // those taken away too
+};
 
 // What may change while requests are under way.
 struct proxyd_limits {

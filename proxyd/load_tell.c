@@ -22,21 +22,6 @@ serves(const struct backend *backend, const char *model)
 	return backend->is_up && backend_has_model(backend, model);
 }
 
-// The opener's, at the backends of the model.
-static unsigned
-running_of_opener(const struct request *req)
-{
-	const struct request *other;
-	unsigned n = 0;
-
-	TAILQ_FOREACH (other, &req->d->requests, entry)
-		if (is_of(other, req->peer_id) && other->attempt != NULL &&
-		    other->attempt->to.source == SOURCE_LOCAL &&
-		    serves(other->attempt->to.backend, req->model))
-			n++;
-	return n;
-}
-
 static unsigned
 queued_of_others(const struct request *req)
 {
@@ -55,7 +40,7 @@ load_tell(const struct request *req, char ret[static LOAD_TEXT_MAX])
 {
 	struct load load = { .running = 0 };
 	const struct proxyd *d = req->d;
-	unsigned own;
+	unsigned own = 0;
 
 	if (!req->is_inbound || req->is_plain || req->alive_s == 0 ||
 	    req->model[0] == '\0')
@@ -69,10 +54,11 @@ load_tell(const struct request *req, char ret[static LOAD_TEXT_MAX])
 			continue;
 		load.running += backend->in_flight;
 		load.limit += candidate_limit(d, &to);
+		if (req->party != NULL)
+			own += req->party->running[i];
 	}
 	if (load.limit == 0)
 		return false;
-	own = running_of_opener(req);
 	load.running = load.running > own ? load.running - own : 0;
 	load.queued = queued_of_others(req);
 	load_write(&load, ret);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/cleanup.h"
+#include "proxyd/config.h"
 
 enum {
 	PARTY_ID_LEN = 32,
@@ -33,8 +34,9 @@ struct party_id {
 struct party {
 	TAILQ_ENTRY(party) entry;
 	struct party_id id;
-	unsigned requests; // that hold it
-	unsigned queued;   // of them, those that wait
+	unsigned requests;		     // that hold it
+	unsigned queued;		     // of them, those that wait
+	unsigned running[BACKENDS_EVER_MAX]; // by the place of the backend
 };
 
 struct proxyd;
