@@ -33,7 +33,7 @@ int daemon_wait(struct daemon *);
 // A peer without a loop over one of our ends, which it takes.
 struct ipc_peer *daemon_peer(int *fd, enum ipc_role self, enum ipc_role other,
     const struct ipc_rule *rules, size_t n_rules, void *arg);
-// Wait for one frame on fd and dispatch it: -ETIMEDOUT after five seconds.
+// Wait for one frame on fd and dispatch it: -ETIMEDOUT when nothing comes.
 int daemon_pump(struct ipc_peer *, int fd);
 
 #endif
