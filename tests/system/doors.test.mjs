@@ -316,7 +316,7 @@ describe('a node that systemd runs', { skip: reason }, () => {
           `${service}: ${rss[service]} bytes, the kernel says ${kib} KiB`)
         assert.ok(cpu[service] >= 0)
       }
-      const { stdout } = machine.run('meshllm', 'status',
+      const { stdout } = machine.run(`${builtDir('bindir')}/meshllm`, 'status',
         `--management=${near.managementUrl.slice('http://'.length)}`)
       assert.match(stdout, new RegExp(`^ *attester.* ${attester.name}`, 'm'))
       for (const service of SERVICES) {

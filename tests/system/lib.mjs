@@ -3,8 +3,8 @@
 // programs in $BUILD_DIR, the folder that was built in.
 import { spawn, spawnSync } from 'node:child_process'
 import {
-  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync,
-  writeFileSync
+  chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync,
+  symlinkSync, writeFileSync
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -22,7 +22,39 @@ export function program (name) {
   return file
 }
 
-export const meshllm = () => program('ctl/meshllm')
+const DAEMONS = ['cryptod', 'attestd', 'gossipd', 'proxyd']
+  .map(name => `meshllm-${name}`)
+
+// May every user pass through it?
+function isOpen (dir) {
+  const parent = path.dirname(dir)
+  return (statSync(dir).mode & 1) !== 0 && (parent === dir || isOpen(parent))
+}
+
+// Where the programs are for those that are not root: copies when the build is
+// in a folder closed to others, as /root is on a fresh machine.
+let openDir
+function programs () {
+  if (openDir !== undefined) return openDir
+  if (process.getuid() !== 0 || isOpen(buildDir)) return (openDir = buildDir)
+  openDir = mkdtempSync(path.join(tmpdir(), 'meshllm-programs-'))
+  chmodSync(openDir, 0o711)
+  process.on('exit', () => rmSync(openDir, { recursive: true, force: true }))
+  for (const name of ['ctl/meshllm', ...DAEMONS,
+    ...DAEMONS.map(d => `tests/malloc/${d}`)]) {
+    const from = path.join(buildDir, name)
+    if (!existsSync(from)) continue
+    const to = path.join(openDir, name)
+    mkdirSync(path.dirname(to), { recursive: true })
+    copyFileSync(from, to)
+  }
+  return openDir
+}
+
+export function meshllm () {
+  program('ctl/meshllm')
+  return path.join(programs(), 'ctl/meshllm')
+}
 
 // Calls fn until it returns something true; the last error is the reason.
 export async function waitFor (what, fn, { ms = 15000, every = 50 } = {}) {
@@ -159,12 +191,12 @@ const reachTracer = dir => reach === undefined || dir === undefined
 // malloc settings from a file beside it; the product takes none.
 function otherMalloc (home, tunables) {
   const dir = path.join(home, 'daemons')
-  const from = reach ?? path.join(buildDir, 'tests/malloc')
+  const from = reach ?? path.join(programs(), 'tests/malloc')
   mkdirSync(dir, { mode: 0o755 })
-  for (const name of ['cryptod', 'attestd', 'gossipd', 'proxyd']) {
+  for (const name of DAEMONS) {
     // By a link a program knows its folder only until it runs itself again.
     const link = reach === undefined ? symlinkSync : copyFileSync
-    link(path.join(from, `meshllm-${name}`), path.join(dir, `meshllm-${name}`))
+    link(path.join(from, name), path.join(dir, name))
   }
   if (reach !== undefined) {
     symlinkSync(path.join(reach, 'reached'), path.join(dir, 'reached'))
