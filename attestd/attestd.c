@@ -55,13 +55,15 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct attestd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
+	enum log_level level =
+	    service_lost_level(d->service, role, reason, d->is_stopped);
 
 	d->peers[role] = NULL;
 	tell_lost(d, role);
 	if (role == ROLE_CRYPTOD)
 		signer_forget(d);
-	LOG(d->is_stopped ? LOG_DEBUG : LOG_ERROR, "channel-lost",
-	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
+	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
+	    F("error", log_error(reason)));
 	if (role == ROLE_PARENT)
 		(void)event_base_loopbreak(d->base); // fails without a base
 }

@@ -13,7 +13,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-#include "common/log.h"
 #include "common/loop.h"
 #include "common/porter.h"
 
@@ -382,6 +381,17 @@ service_lost(struct service *s, size_t door)
 	if (!s->doors[door].is_ours)
 		(void)!porter_knock(s->porter, door);
 	tell_status(s);
+}
+
+enum log_level
+service_lost_level(
+    const struct service *s, enum ipc_role role, int reason, bool is_stopping)
+{
+	bool is_over = reason == -EPIPE || reason == -ECONNRESET;
+
+	if (is_stopping || (s == NULL && role != ROLE_PARENT && is_over))
+		return LOG_DEBUG;
+	return LOG_ERROR;
 }
 
 void

@@ -14,6 +14,8 @@
 #include <sys/types.h>
 
 #include "common/cleanup.h"
+#include "common/ipc.h"
+#include "common/log.h"
 #include "common/process.h"
 
 // One for each channel of a daemon, in the same order.
@@ -68,6 +70,10 @@ void service_ready(struct service *);
 void service_stopping(struct service *);
 // The channel behind a door is lost; knock again if that is ours to do.
 void service_lost(struct service *, size_t door);
+// For the log, when a channel is lost.  The parent sees for itself that a
+// sibling ended and says why; under systemd nobody else tells.
+enum log_level service_lost_level(
+    const struct service *, enum ipc_role, int reason, bool is_stopping);
 // Our log has another level.
 void service_level_changed(const struct service *);
 pid_t service_own_pid(const struct service *);

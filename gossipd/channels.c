@@ -70,6 +70,8 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct gossipd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
+	enum log_level level =
+	    service_lost_level(d->service, role, reason, d->stopping);
 
 	// Without the parent nobody would end us.
 	if (role == ROLE_PARENT) {
@@ -77,8 +79,8 @@ on_closed(struct ipc_peer *peer, int reason)
 		gossipd_stop(d);
 		return;
 	}
-	LOG(d->stopping ? LOG_DEBUG : LOG_ERROR, "channel-lost",
-	    F("to", ipc_role_name(role)), F("error", log_error(reason)));
+	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
+	    F("error", log_error(reason)));
 	lose(d, role);
 }
 
@@ -86,9 +88,11 @@ static void
 on_tls_closed(struct ipc_peer *peer, int reason)
 {
 	struct gossipd *d = ipc_peer_daemon(peer);
+	enum log_level level =
+	    service_lost_level(d->service, ROLE_CRYPTOD, reason, d->stopping);
 
-	LOG(d->stopping ? LOG_DEBUG : LOG_ERROR, "channel-lost",
-	    F("to", "cryptod, handshakes"), F("error", log_error(reason)));
+	LOG(level, "channel-lost", F("to", "cryptod, handshakes"),
+	    F("error", log_error(reason)));
 	d->tls_is_lost = true;
 	// It watches the descriptor, which is closed when this returns.
 	if (d->tls_event != NULL)

@@ -54,15 +54,16 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct proxyd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
+	enum log_level level =
+	    service_lost_level(d->service, role, reason, d->is_stopping);
 
 	*slot_of(d, role) = NULL;
 	if (role == ROLE_RELOADER) {
 		reload_drop(d);
 		return;
 	}
-	if (!d->is_stopping)
-		LOG(LOG_ERROR, "channel-lost", F("to", ipc_role_name(role)),
-		    F("reason", log_error(reason)));
+	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
+	    F("reason", log_error(reason)));
 	if (role == ROLE_PARENT)
 		proxyd_stop(d, EXIT_FAILURE);
 	else

@@ -396,6 +396,24 @@ a_systemd_that_is_busy_is_told_later(void **state)
 	(void)unlink(at.sun_path);
 }
 
+static void
+a_parent_tells_why_a_sibling_ended_and_systemd_does_not(void **state)
+{
+	const struct service *some = (const void *)dir; // any but NULL
+
+	(void)state;
+	assert_int_equal(
+	    service_lost_level(NULL, ROLE_PROXYD, -EPIPE, false), LOG_DEBUG);
+	assert_int_equal(
+	    service_lost_level(NULL, ROLE_PROXYD, -EPROTO, false), LOG_ERROR);
+	assert_int_equal(
+	    service_lost_level(NULL, ROLE_PARENT, -EPIPE, false), LOG_ERROR);
+	assert_int_equal(
+	    service_lost_level(some, ROLE_PROXYD, -EPIPE, false), LOG_ERROR);
+	assert_int_equal(
+	    service_lost_level(some, ROLE_PROXYD, -EPIPE, true), LOG_DEBUG);
+}
+
 static int
 setup(void **state)
 {
@@ -430,6 +448,8 @@ main(void)
 		    a_hangup_changes_the_log_level_if_it_carries_one),
 		cmocka_unit_test(a_visitor_is_not_missed_and_needs_its_socket),
 		cmocka_unit_test(a_systemd_that_is_busy_is_told_later),
+		cmocka_unit_test(
+		    a_parent_tells_why_a_sibling_ended_and_systemd_does_not),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
