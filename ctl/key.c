@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "common/api_keys.h"
 #include "common/file.h"
 #include "common/options.h"
+#include "ctl/daemons.h"
 #include "ctl/run_options.h"
 
 enum { EXIT_USAGE = 2 };
@@ -48,7 +50,8 @@ static const char usage[] =
     "  add NAME      Make a key and print it; it is shown only once.\n"
     "  list          Names and limits.\n"
     "  remove NAME   The key is good no more.\n\n"
-    "A running node takes the change with SIGHUP to `meshllm run`.\n";
+    "A running node takes the change with systemctl reload meshllm-proxyd, or\n"
+    "with SIGHUP to `meshllm run`.\n";
 
 struct key_file {
 	const char *path;
@@ -100,14 +103,28 @@ write_all(int fd, const char *text, size_t len)
 	return fsync(fd) == -1 ? -errno : 0;
 }
 
-// Mode and owner stay as they are: proxyd may have a user of its own.
+// A new file is for proxyd to read, by its group where it has a user of its
+// own, and for nobody else: it tells who may ask for what.
+static int
+give_to_proxyd(int fd)
+{
+	const struct passwd *user = getpwnam(daemons[PROXYD].user);
+
+	if (geteuid() != 0 || user == NULL)
+		return 0; // made with 0600
+	if (fchown(fd, (uid_t)-1, user->pw_gid) == -1 || fchmod(fd, 0640) == -1)
+		return -errno;
+	return 0;
+}
+
+// Mode and owner stay as they are: somebody may have chosen them.
 static int
 copy_owner(const struct key_file *f, int fd)
 {
 	struct stat st;
 
 	if (!f->exists)
-		return fchmod(fd, 0644) == -1 ? -errno : 0;
+		return give_to_proxyd(fd);
 	if (stat(f->path, &st) == -1 ||
 	    fchown(fd, st.st_uid, st.st_gid) == -1 ||
 	    fchmod(fd, st.st_mode & 0777) == -1)

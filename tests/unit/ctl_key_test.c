@@ -1,4 +1,5 @@
 // `meshllm key` on a file: what it writes is what proxyd reads.
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -109,6 +110,28 @@ a_key_is_printed_once_and_kept_as_a_hash(void **state)
 	    out, "alice requests=2 per-minute=60 model=llama-* model=qwen\n");
 }
 
+// Which keys there are, of whom, is nobody's business but proxyd's.
+static void
+a_new_file_is_for_proxyd_alone(void **state)
+{
+	const struct passwd *proxyd = getpwnam("meshllm-proxy");
+	mode_t before = umask(0);
+	char out[512];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(key("add alice", out, sizeof(out)), 0);
+	(void)umask(before);
+	assert_int_equal(stat(path, &st), 0);
+	if (geteuid() == 0 && proxyd != NULL) {
+		assert_int_equal(st.st_mode & 0777, 0640);
+		assert_int_equal(st.st_uid, 0);
+		assert_int_equal(st.st_gid, proxyd->pw_gid);
+	} else {
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+}
+
 static void
 a_removed_key_is_gone_and_comments_stay(void **state)
 {
@@ -169,6 +192,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_key_is_printed_once_and_kept_as_a_hash, set_up,
 		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_new_file_is_for_proxyd_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_removed_key_is_gone_and_comments_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
