@@ -28,7 +28,7 @@ __meshllm_value() {
 _meshllm() {
 	local program=${COMP_WORDS[0]} cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-	local words option
+	local words option of
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
@@ -52,12 +52,19 @@ _meshllm() {
 	esac
 	words=$(__meshllm_value "$option")
 	if [ -z "$words" ]; then
-		words=$(__meshllm_words options "$program" "$command" --help)
+		# What is reloaded was started with the options of run.
+		of=$command
+		[ "$of" != reload ] || of=run
+		words=$(__meshllm_words options "$program" "$of" --help)
 		case $cur,$command in
 		-*,*) ;;
 		*,config | *,key | *,trust)
 			words+=" $(__meshllm_words words \
 				"$program" "$command" --help)"
+			;;
+		*,reload)
+			[ "$COMP_CWORD" != 2 ] || words+=" $(__meshllm_words \
+				words "$program" reload --help)"
 			;;
 		*,verify) words+=" $(compgen -f -- "$cur")" ;;
 		esac

@@ -19,11 +19,19 @@
 
 enum { EXIT_USAGE = 2, DOOR_MS = 5000 };
 
-static const char usage[] =
-    "usage: meshllm reload DAEMON PID [OPTION...]\n\n"
-    "For the units of systemd: systemctl reload meshllm.target.\n"
-    "Hands the configuration to a daemon that runs; with the options of its\n"
-    "start, where there were any besides the file's.\n";
+static void
+print_usage(FILE *f)
+{
+	(void)fputs(
+	    "usage: meshllm reload DAEMON PID [OPTION...]\n\n"
+	    "For the units of systemd: systemctl reload meshllm.target.\n"
+	    "Hands the configuration to a daemon that runs; with the options "
+	    "of its\nstart, where there were any besides the file's.\n\n",
+	    f);
+	for (size_t i = 0; i < N_DAEMONS; i++)
+		(void)fprintf(f, "  %-16s  of meshllm-%s.service\n",
+		    daemons[i].name, daemons[i].name);
+}
 
 static int
 complain(const char *what, int r)
@@ -176,11 +184,11 @@ command_reload(int argc, char *const argv[])
 	int r;
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		(void)fputs(usage, stdout);
+		print_usage(stdout);
 		return EXIT_SUCCESS;
 	}
 	if (d == NULL) {
-		(void)fputs(usage, stderr);
+		print_usage(stderr);
 		return EXIT_USAGE;
 	}
 	r = reload_read(&o, argc - 2, argv + 2, &level);
