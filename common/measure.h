@@ -19,7 +19,8 @@ enum measure_bits {
 	MEASURE_LANDLOCK = 8,
 	MEASURE_SECRET_MEMORY = 16, // cryptod: the identity is in it
 	MEASURE_NO_NETWORK = 32,    // no interface but loopback is in reach
-	MEASURE_ALL = 63,
+	MEASURE_LOCKED = 64,	    // proxyd: its memory
+	MEASURE_ALL = 127,
 };
 
 struct measure {

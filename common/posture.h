@@ -46,6 +46,7 @@ enum posture_id {
 	POSTURE_LANDLOCK,
 	POSTURE_USERS,
 	POSTURE_NETWORK,
+	POSTURE_LOCKED,
 	POSTURE_N,
 };
 
@@ -77,7 +78,7 @@ const char *tri_text(enum tri); // true, false, unknown
 struct posture_daemon {
 	const char *name;
 	bool keeps_keys; // of whatever kind, or decides about trust
-	bool is_cryptod;
+	bool is_cryptod, is_proxyd;
 	bool is_known;	     // it said something of itself
 	uint32_t protection; // bits: measure.h
 };

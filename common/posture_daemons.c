@@ -4,13 +4,14 @@
 #include "common/measure.h"
 #include "common/posture.h"
 
-enum concerns { EVERY_DAEMON, KEEPERS, CRYPTOD_ALONE };
+enum concerns { EVERY_DAEMON, KEEPERS, CRYPTOD_ALONE, PROXYD_ALONE };
 
 static bool
 is_concerned(const struct posture_daemon *d, enum concerns which)
 {
 	return which == EVERY_DAEMON || (which == KEEPERS && d->keeps_keys) ||
-	    (which == CRYPTOD_ALONE && d->is_cryptod);
+	    (which == CRYPTOD_ALONE && d->is_cryptod) ||
+	    (which == PROXYD_ALONE && d->is_proxyd);
 }
 
 // One that lacks it is worse than one that has not spoken.
@@ -54,6 +55,7 @@ posture_set_daemons(
 		{ POSTURE_SECCOMP, EVERY_DAEMON, MEASURE_SECCOMP },
 		{ POSTURE_LANDLOCK, EVERY_DAEMON, MEASURE_LANDLOCK },
 		{ POSTURE_NETWORK, KEEPERS, MEASURE_NO_NETWORK },
+		{ POSTURE_LOCKED, PROXYD_ALONE, MEASURE_LOCKED },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(items); i++)

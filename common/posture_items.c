@@ -75,7 +75,8 @@ const struct posture_item posture_items[POSTURE_N] = {
 	    "sysctl kernel.panic_on_oops=1" },
 	[POSTURE_SECRET_MEMORY] = { "secret-memory",
 	    "keys are in pages that root cannot read (memfd_secret)",
-	    "Linux 6.5, or kernel parameter secretmem.enable=1" },
+	    "Linux 6.5, or kernel parameter secretmem.enable=1; "
+	    "no container that forbids memfd_secret(2)" },
 	[POSTURE_GUARD] = { "guarded",
 	    "no debugger attaches to the keepers of keys",
 	    "allow ptrace(2): no Yama scope 3, no container that forbids it" },
@@ -87,12 +88,16 @@ const struct posture_item posture_items[POSTURE_N] = {
 	    "always on" },
 	[POSTURE_LANDLOCK] = { "landlock",
 	    "a daemon opens no path once it serves",
-	    "Linux 5.13 (complete from 6.12), lsm=landlock,..." },
+	    "Linux 5.13 (complete from 6.12), lsm=landlock,...; "
+	    "no container that forbids landlock_*(2)" },
 	[POSTURE_USERS] = { "own-users",
 	    "daemons cannot touch each other's files and processes",
 	    "start as root, with the users meshllm-{crypto,attest,gossip,proxy}" },
 	[POSTURE_NETWORK] = { "no-network",
 	    "the keepers of keys see no network interface",
 	    "start as root, with CAP_SYS_ADMIN" },
+	[POSTURE_LOCKED] = { "locked-memory",
+	    "prompts and answers in memory are not written to swap",
+	    "no limit: LimitMEMLOCK=infinity, --ulimit memlock=-1, ulimit -l" },
 };
 // clang-format on

@@ -95,6 +95,7 @@ try_all(struct posture *p, const struct privilege *privilege)
 		{ POSTURE_NO_DUMPS, try_dumps },
 		{ POSTURE_SECCOMP, try_seccomp },
 		{ POSTURE_LANDLOCK, try_landlock },
+		{ POSTURE_LOCKED, process_lock_memory },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(trials); i++) {

@@ -19,6 +19,7 @@ measure_daemons(const struct suite *s, struct posture *p)
 			.keeps_keys =
 			    d == CRYPTOD || d == SIGNER || d == VERIFIER,
 			.is_cryptod = d == CRYPTOD,
+			.is_proxyd = d == PROXYD,
 			.is_known = true,
 			.protection = s->children[d].protection };
 	posture_set_daemons(p, list, N_DAEMONS);

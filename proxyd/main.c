@@ -26,17 +26,19 @@ static const struct process_limits limits = {
 	.data_bytes = (uint64_t)4 * 1024 * 1024 * 1024,
 };
 
-// It holds plaintext.
-static void
+// It holds plaintext.  Returns what to say of that (measure.h).
+static uint32_t
 lock_memory(void)
 {
 #ifndef SANITIZERS // their shadow is larger than the memory
 	int r = process_lock_memory();
 
-	if (r < 0)
-		LOG(LOG_WARNING, "memory-not-locked", F("error", log_error(r)),
-		    F("missing", "RLIMIT_MEMLOCK is not unlimited"));
+	if (r == 0)
+		return MEASURE_LOCKED;
+	LOG(LOG_WARNING, "memory-not-locked", F("error", log_error(r)),
+	    F("missing", "RLIMIT_MEMLOCK is not unlimited"));
 #endif
+	return 0;
 }
 
 // First uses that need a file, the locale or a random number.
@@ -56,8 +58,6 @@ prepare(void)
 	struct event_base *base;
 	int r;
 
-	process_limit_or_die(&limits);
-	lock_memory();
 	if ((r = prepare_libraries()) < 0)
 		fatal("libraries", r);
 	if ((r = loop_new(&base)) < 0)
@@ -109,6 +109,7 @@ main(int argc, char *argv[])
 	char error[CONFIG_ERROR_MAX];
 	struct event_base *base;
 	struct proxyd *d;
+	uint32_t locked;
 	int r, status;
 
 	// 1. nothing inherited by accident
@@ -126,10 +127,13 @@ main(int argc, char *argv[])
 	service_join(&join, &channels, &service);
 
 	// 3. what needs a path, a privilege or much memory
+	process_limit_or_die(&limits);
+	locked = lock_memory();
 	base = prepare();
 	if (proxyd_new(&d, base, &config, &channels, service, error) < 0)
 		complain_and_exit(error, EXIT_FAILURE);
 	measure_self_or_die(&d->measure, false);
+	d->measure.bits |= locked;
 	if (service != NULL)
 		measure_keep_usage_or_die(&d->measure);
 	measure_machine(d);

@@ -146,6 +146,7 @@ measure_show(struct proxyd *d)
 			.name = ipc_role_name(daemons[i].role),
 			.keeps_keys = daemons[i].keeps_keys,
 			.is_cryptod = daemons[i].role == ROLE_CRYPTOD,
+			.is_proxyd = daemons[i].role == ROLE_PROXYD,
 			.is_known = d->measured[i].is_known,
 			.protection = d->measured[i].bits,
 		};

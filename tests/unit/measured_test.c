@@ -92,10 +92,14 @@ static void
 nobody_is_said_to_have_what_one_lacks(void **state)
 {
 	struct posture_daemon list[] = {
-		{ "cryptod", true, true, true, MEASURE_ALL },
-		{ "gossipd", false, false, true,
-		    MEASURE_ALL & ~(uint32_t)MEASURE_GUARDED &
-			~(uint32_t)MEASURE_NO_NETWORK },
+		{ "cryptod", .keeps_keys = true, .is_cryptod = true,
+		    .is_known = true, .protection = MEASURE_ALL },
+		{ "gossipd", .is_known = true,
+		    .protection = MEASURE_ALL & ~(uint32_t)MEASURE_GUARDED &
+			~(uint32_t)MEASURE_NO_NETWORK &
+			~(uint32_t)MEASURE_LOCKED },
+		{ "proxyd", .is_proxyd = true, .is_known = true,
+		    .protection = MEASURE_ALL },
 	};
 	static struct posture p;
 
@@ -107,11 +111,15 @@ nobody_is_said_to_have_what_one_lacks(void **state)
 	assert_int_equal(p.items[POSTURE_SECRET_MEMORY].value, TRI_TRUE);
 	assert_int_equal(p.items[POSTURE_SECCOMP].value, TRI_TRUE);
 
+	assert_int_equal(p.items[POSTURE_LOCKED].value, TRI_TRUE);
+
+	list[2].protection &= ~(uint32_t)MEASURE_LOCKED;
 	list[1].protection &= ~(uint32_t)MEASURE_SECCOMP;
 	posture_set_daemons(&p, list, N_ELEMENTS(list));
 	assert_int_equal(p.items[POSTURE_SECCOMP].value, TRI_FALSE);
 	assert_string_equal(
 	    p.items[POSTURE_SECCOMP].source, "gossipd lacks it");
+	assert_string_equal(p.items[POSTURE_LOCKED].source, "proxyd lacks it");
 
 	list[0].is_known = false;
 	posture_set_daemons(&p, list, N_ELEMENTS(list));
