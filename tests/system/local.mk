@@ -22,5 +22,6 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/http_table.mjs \
 	tests/system/http_table.test.mjs tests/system/listener.test.mjs \
 	tests/system/management.test.mjs tests/system/prometheus.mjs \
-	tests/system/config.test.mjs tests/system/slow.test.mjs \
+	tests/system/config.test.mjs tests/system/container.test.mjs \
+	tests/system/slow.test.mjs \
 	tests/system/takeover.test.mjs
