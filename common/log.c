@@ -117,7 +117,9 @@ log_set_format(const char *name, int at)
 		use_journal(at);
 	else if (strcmp(name, "json") == 0)
 		log_format = FORMAT_JSON;
-	else if (strcmp(name, "text") != 0)
+	else if (strcmp(name, "text") == 0)
+		log_format = FORMAT_TEXT;
+	else
 		return -EINVAL;
 	return 0;
 }

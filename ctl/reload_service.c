@@ -191,6 +191,8 @@ command_reload(int argc, char *const argv[])
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
+	// A file that is wrong cannot say how to log that.
+	(void)log_set_format("auto", -1);
 	r = reload_read(&o, argc - 2, argv + 2, &level);
 	if (r == 0)
 		r = d == &daemons[PROXYD] ? hand_over(&o)
