@@ -1,14 +1,18 @@
 // Writes each event with one call: a line to standard error, or a datagram to
 // the journal.  Trusts the journal's socket and what systemd says in
-// JOURNAL_STREAM.  It must never allocate, wait, or see request content.
+// JOURNAL_STREAM.  It must never allocate, wait (but in log_settle), or see
+// request content.
 #include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -168,6 +172,20 @@ log_set_level_name(const char *name)
 			return 0;
 		}
 	return -EINVAL;
+}
+
+void
+log_settle(void)
+{
+	int left = 1;
+
+	for (int i = 0; i < 50 && left > 0 && log_format == FORMAT_JOURNAL;
+	     i++) {
+		if (ioctl(log_journal, SIOCOUTQ, &left) == -1)
+			return;
+		// Once more when it is taken: it is looked at next.
+		(void)poll(NULL, 0, 10);
+	}
 }
 
 enum log_level

@@ -79,6 +79,9 @@ int log_set_level_name(const char *name);
 int log_set_format(const char *name, int at);
 const char *log_format_name(void); // never auto
 int log_descriptor(void);	   // where the log goes
+// Before a process without a filter ends: the journal finds out from /proc
+// whose an event is, when it takes it.  Waits for that, half a second at most.
+void log_settle(void);
 enum log_level log_get_level(void);
 const char *log_level_name(enum log_level); // NULL: there is none
 bool log_enabled(enum log_level);

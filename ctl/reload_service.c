@@ -198,5 +198,6 @@ command_reload(int argc, char *const argv[])
 		r = d == &daemons[PROXYD] ? hand_over(&o)
 					  : send_level(argv[2], level);
 	run_options_done(&o);
+	log_settle();
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

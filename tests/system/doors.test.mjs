@@ -177,6 +177,11 @@ describe('a node that systemd runs', { skip: reason }, () => {
         const done = machine.run('systemctl', 'reload', 'meshllm-proxyd')
         assert.notEqual(done.status, 0)
         assert.match(machine.unitJournal('proxyd'), text)
+        const event = JSON.parse(machine.must('journalctl', '-o', 'json',
+          '--no-pager', '-n', '1', '-u', 'meshllm-proxyd.service',
+          'MESHLLM_EVENT=reload-refused'))
+        assert.equal(event.PRIORITY, '3')
+        assert.match(event.MESSAGE, text)
         assert.equal(machine.show('proxyd').ActiveState, 'active')
       }
 
