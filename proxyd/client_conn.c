@@ -70,15 +70,22 @@ conn_drain(struct client_conn *c)
 		stream_read_start(&c->stream, c->d->timeouts.linger);
 }
 
+// Nothing more is done for a client that does not take what it asked for.
+static void
+wait_for_reader(struct client_conn *c)
+{
+	c->state = CONN_FLUSH;
+	stream_read_stop(&c->stream);
+}
+
 static void
 conn_finish(struct client_conn *c)
 {
-	if (stream_is_blocked(&c->stream)) {
-		c->state = CONN_FLUSH;
-		stream_read_stop(&c->stream);
-	} else {
+	c->keep_alive = false;
+	if (stream_is_blocked(&c->stream))
+		wait_for_reader(c);
+	else
 		conn_drain(c);
-	}
 }
 
 static void
@@ -113,6 +120,8 @@ client_conn_request_ended(void *front, enum request_end how)
 		conn_reset(c);
 	else if (how != REQUEST_COMPLETE || !c->keep_alive)
 		conn_finish(c);
+	else if (stream_is_blocked(&c->stream))
+		wait_for_reader(c);
 	else
 		wait_for_head(c);
 }
@@ -213,7 +222,7 @@ feed(struct client_conn *c, const uint8_t *in, size_t n)
 		} else if (c->state == CONN_BODY) {
 			at += feed_body(c, in + at, n - at);
 		} else {
-			if (c->state == CONN_BUSY)
+			if (c->state == CONN_BUSY || c->keep_alive)
 				keep_pipelined(c, in + at, n - at);
 			return;
 		}
@@ -348,7 +357,9 @@ on_writable(struct stream *s, void *arg)
 	struct client_conn *c = arg;
 
 	(void)s;
-	if (c->state == CONN_FLUSH)
+	if (c->state == CONN_FLUSH && c->keep_alive)
+		wait_for_head(c);
+	else if (c->state == CONN_FLUSH)
 		conn_drain(c);
 	else if (c->req != NULL)
 		request_front_writable(c->req);
