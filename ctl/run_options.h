@@ -25,7 +25,7 @@ struct run_options {
 	bool allow_plaintext_peers, allow_unsigned_keys;
 	uint64_t keep_alive_seconds, answer_seconds;
 	uint64_t backend_requests, host_requests, peer_requests,
-	    client_requests;
+	    client_requests, client_connections;
 	uint64_t queue_requests, queue_seconds, host_silence_seconds;
 };
 

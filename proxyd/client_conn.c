@@ -41,7 +41,11 @@ client_conn_close(struct client_conn *c)
 	c->allow_origin = NULL;
 	buf_release(&c->in);
 	TAILQ_REMOVE(&c->d->conns, c, entry);
-	c->d->n_conns--;
+	if (c->is_refused)
+		c->d->n_refused--;
+	else
+		c->d->n_conns--;
+	seat_leave(&c->d->seats, &c->seat);
 	reaper_take(&c->d->reaper, &c->reap, conn_free);
 }
 
@@ -64,6 +68,7 @@ conn_drain(struct client_conn *c)
 	c->state = CONN_DRAIN;
 	c->since_ms = clock_mono_ms();
 	buf_release(&c->in);
+	seat_idle(&c->d->seats, &c->seat);
 	if (shutdown(c->stream.fd, SHUT_WR) == -1)
 		client_conn_close(c);
 	else
@@ -97,6 +102,8 @@ wait_for_head(struct client_conn *c)
 	// What came behind the last request is looked at from the loop.
 	if (c->has_pipelined || c->at_end)
 		event_active(&c->stream.read, EV_READ, 1);
+	if (!c->has_pipelined)
+		seat_idle(&c->d->seats, &c->seat);
 }
 
 // From here on a read means: more, or the client is gone.
@@ -104,6 +111,7 @@ void
 client_conn_busy(struct client_conn *c)
 {
 	c->state = CONN_BUSY;
+	seat_busy(&c->d->seats, &c->seat);
 	c->quiet_ticks = 0;
 	c->body_bytes = 0;
 	stream_read_start(
@@ -241,6 +249,8 @@ feed_pipelined(struct client_conn *c)
 	// The rest of what it began will not come.
 	if (c->at_end && (c->state == CONN_HEAD || c->state == CONN_BODY))
 		client_conn_close(c);
+	else if (c->state == CONN_HEAD)
+		seat_idle(&c->d->seats, &c->seat);
 }
 
 // ---- the loop
@@ -384,27 +394,58 @@ on_failed(struct stream *s, void *arg, int error)
 	}
 }
 
-int
-client_conn_new(struct proxyd *d, struct listener *listener, int fd,
-    const struct sockaddr *from)
+static void
+conn_begin(struct client_conn *c, struct listener *listener, int fd)
 {
 	static const struct stream_ops ops = { on_readable, on_writable,
 		on_failed };
-	struct client_conn *c = calloc(1, sizeof(*c));
+	struct proxyd *d = listener->d;
 
-	if (c == NULL)
-		return -ENOMEM;
 	c->d = d;
 	c->listener = listener;
-	party_id_of_socket(&c->from, fd, from);
 	// A head that is incomplete, or one read behind the limit.
 	buf_init(&c->in, PIPELINED_MAX + SCRATCH_BYTES);
 	stream_init(&c->stream, d->base, fd, &ops, c);
 	c->stream.write_timeout = d->timeouts.answer;
 	TAILQ_INSERT_TAIL(&d->conns, c, entry);
+}
+
+int
+client_conn_new(struct listener *listener, int fd, const struct sockaddr *from,
+    const struct party_id *holder)
+{
+	struct proxyd *d = listener->d;
+	struct client_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || seat_take(&d->seats, &c->seat, holder) < 0) {
+		free(c);
+		return -ENOMEM;
+	}
+	party_id_of_socket(&c->from, fd, from);
+	conn_begin(c, listener, fd);
 	d->n_conns++;
 	stream_read_start(&c->stream, d->timeouts.keep_alive);
 	return 0;
+}
+
+void
+client_conn_refuse(struct listener *listener, int fd, const char *answer)
+{
+	struct proxyd *d = listener->d;
+	struct client_conn *c = NULL;
+
+	// Whatever becomes of it: the connection is closed anyway.
+	(void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (d->n_refused < REFUSED_MAX)
+		c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		(void)close(fd);
+		return;
+	}
+	c->is_refused = true;
+	d->n_refused++;
+	conn_begin(c, listener, fd);
+	conn_drain(c);
 }
 
 void

@@ -6,8 +6,14 @@
 #include "proxyd/proxyd.h"
 
 // Serve a connection that was accepted.  fd is taken on success only.
-MUST_CHECK int client_conn_new(
-    struct proxyd *, struct listener *, int fd, const struct sockaddr *from);
+MUST_CHECK int client_conn_new(struct listener *, int fd,
+    const struct sockaddr *from, const struct party_id *holder);
+// Tell it why not, and wait a little until it has read that.  Takes fd.
+void client_conn_refuse(struct listener *, int fd, const char *answer);
+// client_room.c: before that.  Where a limit is reached an idle connection is
+// closed.  NULL: there is room for one more; else the limit.
+MUST_CHECK const char *client_room_make(
+    struct listener *, const struct party_id *holder);
 // Close those that ask for nothing now.
 void client_conns_close_idle(struct proxyd *);
 // Tell those who still wait for an answer that there will be none.

@@ -18,6 +18,7 @@ enum conn_state {
 struct client_conn {
 	struct reap reap;
 	TAILQ_ENTRY(client_conn) entry;
+	struct seat seat;
 	struct proxyd *d;		 // borrowed
 	const struct listener *listener; // borrowed
 	struct party_id from;
@@ -30,6 +31,7 @@ struct client_conn {
 	struct http_body body;
 	struct request *req; // borrowed while it lives
 	char *allow_origin;  // of the request; owned, or NULL
+	bool is_refused;     // has no seat, and is only drained
 	bool keep_alive;
 	bool is_http10;
 	bool at_end; // the client's FIN was read; see ask_client()

@@ -101,6 +101,9 @@ static const struct option options[] = {
 	{ "client-requests", "proxyd", "N",
 	    "requests of one client without an API key at a time; 2048",
 	    OPTION_UINT, FIELD(limits.client_requests), 1, CONNS_MAX },
+	{ "client-connections", "proxyd", "N",
+	    "connections of one address or user at a time; 2048",
+	    OPTION_UINT, FIELD(limits.client_connections), 1, CONNS_MAX },
 	{ "queue-requests", "proxyd", "N",
 	    "requests that wait when all are busy; 1000",
 	    OPTION_UINT, FIELD(limits.queue_requests), 1, QUEUE_REQUESTS_MAX },
@@ -255,6 +258,7 @@ fill_in_numbers(struct proxyd_config *config)
 		{ &config->limits.host_requests, HOST_REQUESTS_MAX },
 		{ &config->limits.peer_requests, HOST_REQUESTS_MAX },
 		{ &config->limits.client_requests, PARTY_REQUESTS },
+		{ &config->limits.client_connections, CLIENT_CONNECTIONS },
 		{ &config->limits.queue_requests, QUEUE_REQUESTS },
 		{ &config->limits.queue_seconds, QUEUE_SECONDS },
 	};

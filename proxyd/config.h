@@ -22,6 +22,7 @@ struct proxyd_limits {
 	uint64_t keep_alive_seconds, host_silence_seconds;
 	uint64_t backend_requests, host_requests, peer_requests,
 	    client_requests;
+	uint64_t client_connections;
 	uint64_t queue_requests, queue_seconds;
 };
 

@@ -2,7 +2,6 @@
 // without delay.
 #include "proxyd/listen.h"
 
-#include <assert.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,19 +10,9 @@
 #include "common/log.h"
 #include "proxyd/client_conn.h"
 #include "proxyd/proxyd.h"
+#include "proxyd/request.h"
 
 enum { ACCEPT_AT_A_TIME = 64 };
-
-#define BUSY_BODY                                           \
-	"{\"error\":{\"message\":\"too many connections\"," \
-	"\"type\":\"server_error\",\"param\":null,\"code\":\"overloaded\"}}"
-
-static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
-			   "Content-Type: application/json\r\n"
-			   "Content-Length: 99\r\n"
-			   "Retry-After: 5\r\n"
-			   "Connection: close\r\n\r\n" BUSY_BODY;
-static_assert(sizeof(BUSY_BODY) - 1 == 99, "the length that busy names");
 
 static int
 listen_address(struct listener *l, const struct address *address, int *ret)
@@ -72,12 +61,41 @@ listener_open(struct listener *l, struct proxyd *d, enum door door,
 	return 0;
 }
 
+static const char full[] =
+    "{\"error\":{\"message\":\"too many connections, and none is idle\","
+    "\"type\":\"server_error\",\"param\":null,\"code\":\"overloaded\"}}";
+static const char share[] =
+    "{\"error\":{\"message\":\"this client has too many connections, and none "
+    "is idle\",\"type\":\"rate_limit_error\",\"param\":null,"
+    "\"code\":\"rate_limit_exceeded\"}}";
+
 static void
-refuse(int fd)
+refuse(struct listener *l, int fd, bool is_share)
 {
-	// Whatever becomes of it: the connection is closed anyway.
-	(void)!send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)close(fd);
+	char text[512];
+	const char *body = is_share ? share : full;
+
+	(void)snprintf(text, sizeof(text),
+	    "HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
+	    "Content-Length: %zu\r\nRetry-After: %d\r\n"
+	    "Connection: close\r\n\r\n%s",
+	    is_share ? "429 Too Many Requests" : "503 Service Unavailable",
+	    strlen(body), RETRY_AFTER_S, body);
+	client_conn_refuse(l, fd, text);
+}
+
+static void
+take(struct listener *l, int fd, const struct address *from)
+{
+	struct party_id holder;
+	const char *limit;
+
+	l->d->counters.connections++;
+	party_id_of_holder(&holder, fd, from);
+	limit = client_room_make(l, &holder);
+	if (limit != NULL || client_conn_new(l, fd, &from->sa, &holder) < 0)
+		refuse(
+		    l, fd, limit != NULL && strcmp(limit, "connections") != 0);
 }
 
 static void
@@ -106,10 +124,7 @@ on_connection(evutil_socket_t listening, short what, void *arg)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1)
 			break;
-		l->d->counters.connections++;
-		if (l->d->n_conns >= CONNS_MAX ||
-		    client_conn_new(l->d, l, fd, &from.sa) < 0)
-			refuse(fd);
+		take(l, fd, &from);
 	}
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE)) {
 		LOG(LOG_WARNING, "no-descriptors-left",

@@ -49,6 +49,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/measure.c proxyd/measure.h \
 	proxyd/client_conn.c proxyd/client_conn.h \
 	proxyd/client_conn_state.h proxyd/client_request.c \
+	proxyd/client_room.c \
 	proxyd/config.c proxyd/config.h \
 	proxyd/events.c proxyd/events.h \
 	proxyd/gate.c proxyd/gate.h \
@@ -81,6 +82,7 @@ proxyd_libproxyd_a_SOURCES = \
 	proxyd/sse_tail.h \
 	proxyd/evidence_copy.c proxyd/evidence_copy.h \
 	proxyd/status.c proxyd/status.h \
+	proxyd/seats.c proxyd/seats.h \
 	proxyd/stream.c proxyd/stream.h \
 	proxyd/translation.c proxyd/translation.h \
 	proxyd/upstream.c proxyd/upstream.h \

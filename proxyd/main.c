@@ -21,7 +21,7 @@ static const char *const siblings[] = { "cryptod", "gossipd", "attestd", NULL };
 
 // A connection and a tunnel or backend for each of CONNS_MAX and INBOUND_MAX.
 static const struct process_limits limits = {
-	.descriptors = 2 * CONNS_MAX + 2 * INBOUND_MAX +
+	.descriptors = 2 * CONNS_MAX + REFUSED_MAX + 2 * INBOUND_MAX +
 	    BACKEND_IDLE_MAX * CONFIG_BACKENDS_MAX + 64,
 	.data_bytes = (uint64_t)4 * 1024 * 1024 * 1024,
 };

@@ -243,7 +243,7 @@ put_requests(FILE *f, const struct metrics *m)
 	    "Requests refused or failed, by the code that the client got.");
 	put_reasons(f, "errors_total", "code", m->errors);
 	put_type(f, "limited_total", "counter",
-	    "Requests refused or ended because of a limit, by limit.");
+	    "Requests and connections refused or ended, by limit.");
 	put_reasons(f, "limited_total", "limit", m->limited);
 	put_type(f, "peer_requests_dropped_total", "counter",
 	    "What peers sent and got no answer to, by reason.");
@@ -284,6 +284,9 @@ put_counters(FILE *f, const struct proxyd *d)
 	put_one(f, "connections_total", "counter",
 	    "Connections to the listeners.", c->connections);
 	put_one(f, "connections", "gauge", "The same, now.", d->n_conns);
+	put_one(f, "connections_displaced_total", "counter",
+	    "Idle connections that were closed to make room for others.",
+	    c->displaced);
 	put_one(f, "tunnels_in_total", "counter", "Tunnels that peers opened.",
 	    c->tunnels_in);
 	put_one(f, "tunnels_in", "gauge", "The same, now.", d->n_inbounds);

@@ -4,8 +4,10 @@
 // to choose; only a user of a socket in the file system is not.
 #include "proxyd/party.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
-#include <netinet/in.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "proxyd/proxyd.h"
@@ -34,6 +36,50 @@ party_id_of_socket(struct party_id *ret, int fd, const struct sockaddr *from)
 		ret->kind = PARTY_USER;
 		memcpy(ret->bytes, &cred.uid, sizeof(cred.uid));
 	}
+}
+
+// IPv4 as IPv6 has it, so that no two parties have the same bytes.
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+void
+party_id_of_holder(struct party_id *ret, int fd, const struct address *from)
+{
+	const struct in6_addr *v6 = &from->in6.sin6_addr;
+
+	party_id_of_socket(ret, fd, &from->sa);
+	if (ret->kind != PARTY_ADDRESS)
+		return;
+	memset(ret, 0, sizeof(*ret));
+	if (address_is_loopback(from))
+		return;
+	ret->kind = PARTY_ADDRESS;
+	if (from->sa.sa_family == AF_INET) {
+		memcpy(ret->bytes, mapped, sizeof(mapped));
+		memcpy(ret->bytes + sizeof(mapped), &from->in.sin_addr, 4);
+	} else {
+		memcpy(ret->bytes, v6, IN6_IS_ADDR_V4MAPPED(v6) ? 16 : 8);
+	}
+}
+
+void
+party_format(const struct party_id *id, char ret[static PARTY_TEXT_MAX])
+{
+	bool is_v4 = memcmp(id->bytes, mapped, sizeof(mapped)) == 0;
+	char text[INET6_ADDRSTRLEN] = "?";
+	uint32_t uid;
+
+	if (id->kind == PARTY_USER) {
+		memcpy(&uid, id->bytes, sizeof(uid));
+		(void)snprintf(ret, PARTY_TEXT_MAX, "user:%" PRIu32, uid);
+		return;
+	}
+	if (id->kind != PARTY_ADDRESS) {
+		(void)snprintf(ret, PARTY_TEXT_MAX, "loopback");
+		return;
+	}
+	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6,
+	    id->bytes + (is_v4 ? sizeof(mapped) : 0), text, sizeof(text));
+	(void)snprintf(ret, PARTY_TEXT_MAX, "%s%s", text, is_v4 ? "" : "/64");
 }
 
 static struct party *

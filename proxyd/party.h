@@ -9,11 +9,13 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
+#include "common/address.h"
 #include "common/cleanup.h"
 #include "proxyd/config.h"
 
 enum {
 	PARTY_ID_LEN = 32,
+	PARTY_TEXT_MAX = INET6_ADDRSTRLEN + 16,
 	// Default of --client-requests: half of the connections that there are.
 	PARTY_REQUESTS = 2048,
 };
@@ -45,6 +47,12 @@ struct request;
 // Who is at the other end of a connection; from: its address, if it is one of
 // the network.
 void party_id_of_socket(struct party_id *ret, int fd, const struct sockaddr *);
+// The same for those who hold connections, which are worth more than one
+// address of many: the first half of an IPv6 address, whose second half is the
+// client's to choose; PARTY_UNKNOWN for loopback, where all of it is.
+void party_id_of_holder(struct party_id *ret, int fd, const struct address *);
+// For people, of what party_id_of_holder() makes.
+void party_format(const struct party_id *, char ret[static PARTY_TEXT_MAX]);
 // The request is this one's.  Without memory it stays nobody's.
 void party_enter(struct request *, const struct party_id *);
 // The same by its key or its peer, unless it is somebody's already.

@@ -119,6 +119,7 @@ proxyd_new(struct proxyd **ret, struct event_base *base,
 	d->service = service;
 	d->exit_status = EXIT_FAILURE;
 	TAILQ_INIT(&d->conns);
+	seats_init(&d->seats);
 	TAILQ_INIT(&d->inbounds);
 	d->access.hosts = &config->allow_hosts;
 	d->access.origins = &config->allow_origins;

@@ -31,9 +31,9 @@
 #include "proxyd/peers.h"
 #include "proxyd/ready_keys.h"
 #include "proxyd/reap.h"
+#include "proxyd/seats.h"
 
 enum {
-	CONNS_MAX = 4096,   // HTTP connections, both listeners
 	INBOUND_MAX = 4096, // tunnels that peers opened
 	INBOUND_PER_PEER_MAX = 1024,
 	BODY_MAX = 70 * 1024 * 1024, // of one request
@@ -73,6 +73,7 @@ struct counters {
 	uint64_t aborted; // the client went away
 	uint64_t queued;
 	uint64_t connections;
+	uint64_t displaced; // closed, as they were idle, for others
 	uint64_t tunnels_in;
 };
 
@@ -147,6 +148,9 @@ struct proxyd {
 	struct reaper reaper;
 	TAILQ_HEAD(, client_conn) conns;
 	size_t n_conns;
+	size_t n_refused;	    // besides them
+	struct seats seats;	    // of those that were not refused
+	struct log_limit seats_log; // when there are too few
 	TAILQ_HEAD(, inbound) inbounds;
 	size_t n_inbounds;
 	size_t n_requests;		// being answered

@@ -225,6 +225,7 @@ put_counters(json_t *root, const struct proxyd *d)
 		{ "failed", c->failed },
 		{ "aborted", c->aborted },
 		{ "connections", c->connections },
+		{ "connections_displaced", c->displaced },
 		{ "tunnels_in", c->tunnels_in },
 		{ "queued", c->queued },
 		{ "queued_now", d->n_queued },

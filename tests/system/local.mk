@@ -15,6 +15,7 @@ EXTRA_DIST += tests/system/README.md tests/system/package.json \
 	tests/system/responses.test.mjs tests/system/routing.test.mjs \
 	tests/system/shares.test.mjs tests/system/silence.test.mjs \
 	tests/system/hosts.mjs \
+	tests/system/connections.test.mjs \
 	tests/system/chaos.test.mjs tests/system/clients.test.mjs \
 	tests/system/secrecy.test.mjs tests/system/soak.test.mjs \
 	tests/system/abuse.test.mjs \

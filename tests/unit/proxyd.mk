@@ -56,7 +56,8 @@ tests_unit_sealed_request_test_LDADD = $(PROXYPARSE_TEST_LIBS)
 
 # The daemon's own parts.
 PROXYD_TESTS = tests/unit/proxyd_choice_test tests/unit/proxyd_access_test tests/unit/proxyd_peers_test tests/unit/proxyd_route_test \
-	tests/unit/proxyd_load_test tests/unit/proxyd_rules_test
+	tests/unit/proxyd_load_test tests/unit/proxyd_rules_test \
+	tests/unit/proxyd_seats_test
 check_PROGRAMS += $(PROXYD_TESTS)
 TESTS += $(PROXYD_TESTS)
 PROXYD_TEST_CFLAGS = $(AM_CFLAGS) $(PROXYD_CFLAGS) $(CMOCKA_CFLAGS)
@@ -77,6 +78,9 @@ tests_unit_proxyd_peers_test_LDADD = $(PROXYD_TEST_LIBS)
 tests_unit_proxyd_route_test_SOURCES = tests/unit/proxyd_route_test.c
 tests_unit_proxyd_route_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
 tests_unit_proxyd_route_test_LDADD = $(PROXYD_TEST_LIBS)
+tests_unit_proxyd_seats_test_SOURCES = tests/unit/proxyd_seats_test.c
+tests_unit_proxyd_seats_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
+tests_unit_proxyd_seats_test_LDADD = $(PROXYD_TEST_LIBS)
 tests_unit_proxyd_rules_test_SOURCES = tests/unit/proxyd_rules_test.c
 tests_unit_proxyd_rules_test_CFLAGS = $(PROXYD_TEST_CFLAGS)
 tests_unit_proxyd_rules_test_LDADD = tests/unit/librulescheck.a \
