@@ -36,9 +36,10 @@ describe('machines', { timeout: 1500000 }, () => {
     return last
   }
 
-  function load (machine, id) {
+  function load (machine, id, words = SECRET, ...how) {
     const child = machine.networkSpawn(process.execPath, '--no-warnings',
-      path.join(here, 'ask.mjs'), 'badger', id, SECRET, '8')
+      path.join(here, 'ask.mjs'), 'badger', id, words,
+      ...(how.length > 0 ? how : ['8']))
     let text = ''
     child.stdout.on('data', d => { text += d })
     const ended = new Promise(resolve => child.on('close', resolve))
@@ -183,6 +184,99 @@ describe('machines', { timeout: 1500000 }, () => {
           `failed ${[...new Set(failed.map(a => a.code ?? a.error))]}`)
       }
     }
+  })
+
+  // While a stream runs from home through gpu.
+  async function whileStreaming (what) {
+    const stream = load(home, 'long', `${SECRET}${' and on'.repeat(100)}`,
+      '1', '250')
+    let answers, done
+    try {
+      await waitFor('the stream', () => stream.answers().some(a => a.flows),
+        { ms: 30000 }).catch(e => {
+        throw new Error(`${e.message}: ${JSON.stringify(stream.answers())}`)
+      })
+      await what()
+      done = Date.now()
+    } finally {
+      answers = await stream.stop()
+    }
+    const answer = answers.find(a => a.flows === undefined)
+    assert.ok(answer.ok, JSON.stringify(answer))
+    assert.ok(answer.text.includes(SECRET))
+    assert.equal(answer.encrypted, 'sealed')
+    assert.ok(answer.began + answer.ms > done, 'the stream was over before')
+  }
+
+  test('a reload takes effect or says why not, and cuts no stream', async () => {
+    const keys = '/etc/meshllm/api-keys'
+    const original = home.must('cat', '/etc/meshllm/meshllm.conf')
+    const closed = `${original}[proxyd]\napi-keys = ${keys}\n`
+    const why = new RegExp('meshllm\\.conf:' +
+      `${closed.split('\n').length}: .*nonsense`)
+    const pids = () => [home, gpu].map(m =>
+      SERVICES.map(s => m.show(s, 'MainPID')))
+    const before = pids()
+    const status = key => JSON.parse(home.network('env', `ASK_KEY=${key}`,
+      process.execPath, '--no-warnings', path.join(here, 'ask.mjs'), 'badger',
+      'keyed', SECRET)).status ?? 200
+    // Runs something; resolves when each of these services has logged this.
+    const logs = async (event, services, text, what) => {
+      const cursor = /cursor: (.*)/.exec(
+        home.must('journalctl', '-n', '0', '--show-cursor'))[1]
+      const done = what()
+      await waitFor(`${event} of ${services}`, () => {
+        // With a match as well, older versions leave the first one out.
+        const units = home.entries(`--after-cursor=${cursor}`)
+          .filter(e => e[EVENT] === event && text.test(e.MESSAGE))
+          .map(e => e._SYSTEMD_UNIT)
+        return services.every(s => units.includes(`meshllm-${s}.service`))
+      }).catch(e => { throw new Error(`${e.message}\n${home.journal()}`) })
+      return done
+    }
+
+    await whileStreaming(async () => {
+      // A good file.
+      const key = home.must('meshllm', 'key', `--api-keys=${keys}`, 'add',
+        'friend').trim()
+      assert.equal(home.must('stat', '-c', '%a %U %G', keys),
+        '640 root meshllm-proxy\n')
+      home.configure(closed)
+      assert.equal(status('none'), 200)
+      home.systemctl('reload', 'meshllm-proxyd')
+      assert.equal(status('none'), 401)
+
+      // A bad one.
+      home.configure(`${closed}nonsense = 1\n`)
+      const one = await logs('reload-refused', ['proxyd'], why,
+        () => home.run('systemctl', 'reload', 'meshllm-proxyd'))
+      assert.notEqual(one.status, 0)
+      assert.match(one.stderr, /meshllm-proxyd/)
+      assert.equal(home.show('proxyd', 'ActiveState'), 'active')
+
+      // The target does not ask how its services fared; they tell.
+      const target = await logs('reload-refused', SERVICES, why,
+        () => home.run('systemctl', 'reload', 'meshllm.target'))
+      assert.equal(target.status, 0)
+      const all = home.run('systemctl', 'reload', 'meshllm-*.service')
+      assert.notEqual(all.status, 0)
+      for (const s of SERVICES) assert.match(all.stderr, new RegExp(s))
+      const check = home.run('meshllm', 'config', 'check')
+      assert.notEqual(check.status, 0)
+      assert.match(check.stderr, why)
+      assert.equal(status('none'), 401)
+      assert.equal(status(key), 200)
+
+      // A good one again, for all, and on the host.
+      home.configure(original)
+      home.must('meshllm', 'config', 'check')
+      await logs('reloaded', SERVICES, /./,
+        () => home.systemctl('reload', 'meshllm-*.service'))
+      assert.equal(status('none'), 200)
+      gpu.systemctl('reload', 'meshllm.target')
+      home.must('rm', keys)
+    })
+    assert.deepEqual(pids(), before)
   })
 
   test('a network that is pulled and comes back', async () => {
