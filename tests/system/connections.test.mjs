@@ -264,7 +264,8 @@ test('answers that nobody reads hold up what follows, not the memory',
     }, { every: 500 })
     const grown = rssKib(pid) - before
     t.diagnostic(`${grown} KiB more, ${left} requests not sent`)
-    assert.ok(grown < 8192, `${grown} KiB`)
+    // With their answers it was 17 MB.
+    assert.ok(grown < 12 * 1024, `${grown} KiB`)
     await servedAtOnce(() => ask(`${node.baseUrl}/models`))
     c.socket.resume()
     await waitFor('all answers', () => answers(c) === n || c.isClosed,
