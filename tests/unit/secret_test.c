@@ -210,7 +210,8 @@ is_refused_when_it_cannot_be_locked(void **state)
 
 	(void)state;
 #ifdef SANITIZERS
-	skip(); // AddressSanitizer makes mlock(2) do nothing
+	print_message("skipped: AddressSanitizer makes mlock(2) do nothing\n");
+	skip();
 #endif
 	status = in_child(lock_without_permission, NULL);
 	assert_true(WIFEXITED(status));
