@@ -12,6 +12,15 @@ tests_bench_meshllm_floor_SOURCES = tests/bench/floor.c \
 tests_bench_meshllm_floor_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 	$(CRYPTO_CFLAGS)
 tests_bench_meshllm_floor_LDADD = $(PROXYPARSE_LIBS) $(SODIUM_LIBS)
+noinst_PROGRAMS += tests/bench/meshllm-chain
+tests_bench_meshllm_chain_SOURCES = \
+	tests/bench/chain.c tests/bench/chain.h \
+	tests/bench/chain_crypto.c tests/bench/chain_gossip.c \
+	tests/bench/chain_mail.c tests/bench/chain_proxy.c \
+	tests/tools/tool.c tests/tools/tool.h
+tests_bench_meshllm_chain_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
+	$(EVENT_CFLAGS)
+tests_bench_meshllm_chain_LDADD = $(SODIUM_LIBS)
 noinst_PROGRAMS += tests/bench/meshllm-verdict
 tests_bench_meshllm_verdict_SOURCES = tests/bench/verdict.c \
 	tests/tools/tool.c tests/tools/tool.h
@@ -26,3 +35,5 @@ tests_bench_meshllm_handshakes_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) \
 tests_bench_meshllm_handshakes_LDADD = $(QUIC_LIBS) common/libcommon.a \
 	$(COMMON_LIBS)
 EXTRA_DIST += tests/bench/run tests/bench/cost tests/bench/bare.h
+dist_check_SCRIPTS += tests/bench/chain_test
+TESTS += tests/bench/chain_test
