@@ -28,8 +28,12 @@ ipc_receive(int fd, struct ipc_frame *ret)
 	ret->fd = -1;
 	ret->body_len = 0;
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	// Gone before it had read all of ours.  That is said once; what it had
+	// sent is still there.
 	if (n == -1 && errno == ECONNRESET)
-		return -EPIPE; // gone before it had read all of ours
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n == -1 && errno == ECONNRESET)
+		return -EPIPE;
 	if (n == -1)
 		return errno == EINTR ? -EAGAIN : -errno;
 	// Take a passed descriptor first, so that every refusal closes it.

@@ -221,6 +221,23 @@ a_peer_may_be_freed_by_its_own_handler(void **state)
 }
 
 #define GREETING(f) cmocka_unit_test_setup_teardown(f, end_setup, end_teardown)
+// As of a daemon that ends with requests unread.
+static void
+what_was_sent_before_the_end_is_read_though_ours_was_not(void **state)
+{
+	struct end *e = *state;
+
+	(void)end_ask(e, 1000);
+	end_send_stop(e, 0);
+	close_fd(&e->other);
+	end_run(e);
+	assert_int_equal(e->n_stops, 1);
+	assert_int_equal(e->n_closed, 1);
+	assert_int_equal(e->reason, -EPIPE);
+	assert_int_equal(e->n_replies, 1);
+	assert_int_equal(e->status, -EPIPE);
+}
+
 #define SERVING(f) \
 	cmocka_unit_test_setup_teardown(f, end_setup_serving, end_teardown)
 
@@ -237,6 +254,8 @@ main(void)
 		SERVING(
 		    a_slow_peer_gets_a_bounded_queue_and_then_everything_in_order),
 		SERVING(two_descriptors_are_refused_and_do_not_leak),
+		SERVING(
+		    what_was_sent_before_the_end_is_read_though_ours_was_not),
 		SERVING(one_descriptor_reaches_its_handler),
 		SERVING(
 		    a_descriptor_where_none_belongs_is_refused_and_does_not_leak),
