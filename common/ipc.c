@@ -40,7 +40,7 @@ struct ipc_peer {
 	struct ipc_channel_config config;
 	int fd; // owned
 	enum ipc_phase phase;
-	bool closed, dying;
+	bool closed, dying, is_leaving;
 	unsigned busy; // frames of this peer that are being handled
 	uint32_t next_id;
 	struct event *read_event, *write_event; // owned
@@ -436,6 +436,18 @@ enum ipc_role
 ipc_peer_role(const struct ipc_peer *peer)
 {
 	return peer->config.role;
+}
+
+void
+ipc_peer_set_leaving(struct ipc_peer *peer)
+{
+	peer->is_leaving = true;
+}
+
+bool
+ipc_peer_is_leaving(const struct ipc_peer *peer)
+{
+	return peer->is_leaving;
 }
 
 int

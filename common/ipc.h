@@ -103,6 +103,9 @@ void ipc_peer_free(struct ipc_peer *);
 void *ipc_peer_daemon(struct ipc_peer *);
 enum ipc_role ipc_peer_role(const struct ipc_peer *);
 const char *ipc_role_name(enum ipc_role);
+// It has said that it was told to stop.
+void ipc_peer_set_leaving(struct ipc_peer *);
+bool ipc_peer_is_leaving(const struct ipc_peer *);
 
 // Send without waiting for an answer.  fd: -1, or taken (also on failure).
 // -EAGAIN: the peer is too slow and the queue is full.

@@ -16,6 +16,7 @@ common_libcommon_a_SOURCES = \
 	common/hex.c common/hex.h common/slice.h \
 	common/landlock.c common/landlock.h \
 	common/level_limits.c common/level_limits.h \
+	common/leaving.c common/leaving.h \
 	common/liveness.c common/liveness.h \
 	common/log.c common/log.h common/log_line.c common/log_line.h \
 	common/log_level.c common/log_level.h \
