@@ -1,6 +1,7 @@
 // Who may ask attestd what: one table for each of its two processes.
 #include "attestd/attestd.h"
 
+#include "common/leaving.h"
 #include "common/log_level.h"
 
 // clang-format off
@@ -12,6 +13,7 @@
 const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
 	STOP_RULE,
 	LOG_LEVEL_RULE,
+	LEAVING_RULE(FROM(ROLE_CRYPTOD) | FROM(ROLE_GOSSIPD)),
 	{ IPC__TYPE__IPC_KEYS_REPLY, .from = FROM(ROLE_CRYPTOD),
 	    .phases = IPC_SERVING, .max_body = CRYPTOD_KEYS_REPLY_MAX,
 	    .is_reply = true, .descriptor = &ipc__keys_reply__descriptor },
@@ -39,6 +41,7 @@ const struct ipc_rule attestd_signer_rules[ATTESTD_N_SIGNER_RULES] = {
 const struct ipc_rule attestd_verifier_rules[ATTESTD_N_VERIFIER_RULES] = {
 	STOP_RULE,
 	LOG_LEVEL_RULE,
+	LEAVING_RULE(FROM(ROLE_PROXYD)),
 	{ IPC__TYPE__IPC_VERDICT_REQUEST, .from = FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 3 * 34 + 3 + EVIDENCE_MAX,
 	    .descriptor = &ipc__verdict_request__descriptor,

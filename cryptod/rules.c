@@ -2,6 +2,7 @@
 // it do; sizes are those of the one well-formed message of each type.
 #include "cryptod/cryptod.h"
 
+#include "common/leaving.h"
 #include "common/log_level.h"
 
 // clang-format off
@@ -10,6 +11,8 @@ const struct ipc_rule cryptod_rules[] = {
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
 	LOG_LEVEL_RULE,
+	LEAVING_RULE(FROM(ROLE_PROXYD) | FROM(ROLE_GOSSIPD) |
+	    FROM(ROLE_GOSSIPD_TLS) | FROM(ROLE_SIGNER)),
 	{ IPC__TYPE__IPC_KEYS_REQUEST,
 	    .from = FROM(ROLE_GOSSIPD) | FROM(ROLE_PROXYD) | FROM(ROLE_SIGNER),
 	    .phases = IPC_SERVING, .max_body = 0,

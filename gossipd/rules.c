@@ -3,6 +3,7 @@
 
 #include "attestd/client.h"
 #include "cryptod/client.h"
+#include "common/leaving.h"
 #include "common/log_level.h"
 
 // clang-format off
@@ -11,6 +12,8 @@ const struct ipc_rule gossipd_rules[] = {
 	    .phases = IPC_SERVING, .max_body = 0,
 	    .descriptor = &ipc__stop__descriptor, .handle = handle_stop },
 	LOG_LEVEL_RULE,
+	LEAVING_RULE(
+	    FROM(ROLE_CRYPTOD) | FROM(ROLE_PROXYD) | FROM(ROLE_SIGNER)),
 	{ IPC__TYPE__IPC_POSTURE, .from = FROM(ROLE_PARENT) | FROM(ROLE_PROXYD),
 	    .phases = IPC_SERVING, .max_body = 8,
 	    .descriptor = &ipc__posture__descriptor,

@@ -1,5 +1,6 @@
 // What proxyd takes from whom: its whole contract with the other processes.
 #include "attestd/client.h"
+#include "common/leaving.h"
 #include "cryptod/client.h"
 #include "gossipd/client.h"
 #include "proxyd/proxyd.h"
@@ -15,6 +16,10 @@ enum {
 
 // clang-format off
 const struct ipc_rule proxyd_rules[] = {
+	// siblings
+	LEAVING_RULE(
+	    FROM(ROLE_CRYPTOD) | FROM(ROLE_GOSSIPD) | FROM(ROLE_VERIFIER)),
+
 	// parent
 	{ IPC__TYPE__IPC_STOP, .from = FROM(ROLE_PARENT),
 	    .phases = IPC_SERVING, .max_body = 0,

@@ -65,6 +65,7 @@ static const struct {
 	const ProtobufCMessageDescriptor *descriptor;
 	bool wants_fd;
 } messages[] = {
+	{ IPC__TYPE__IPC_LEAVING, &ipc__leaving__descriptor, false },
 	{ IPC__TYPE__IPC_SIGN_REQUEST, &ipc__sign_request__descriptor, false },
 	{ IPC__TYPE__IPC_SEAL_REQUEST, &ipc__seal_request__descriptor, false },
 	{ IPC__TYPE__IPC_OPEN_REQUEST, &ipc__open_request__descriptor, false },
@@ -424,7 +425,9 @@ attack_next(const struct attack_rules *rules, struct raw *f)
 bool
 attack_is_answer(const struct attack_rules *rules, uint16_t type)
 {
-	if (type == IPC__TYPE__IPC_HELLO || type == IPC__TYPE__IPC_KEY_CHANGED)
+	if (type == IPC__TYPE__IPC_HELLO ||
+	    type == IPC__TYPE__IPC_KEY_CHANGED ||
+	    type == IPC__TYPE__IPC_LEAVING)
 		return true;
 	for (size_t i = 0; i < ATTACK_ASK_MAX; i++)
 		if (rules->answers[i] != 0 && rules->answers[i] == type)
