@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/leaving.h"
 #include "common/log.h"
 
 void
@@ -39,6 +40,8 @@ attestd_stop(struct attestd *d)
 {
 	LOG(LOG_INFO, "stopping");
 	d->is_stopped = true;
+	for (size_t i = 0; i < d->role->n_channels; i++)
+		leaving_send(d->peers[d->role->channels[i]]);
 	(void)event_base_loopbreak(d->base); // fails without a base
 }
 
@@ -55,15 +58,13 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct attestd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
-	enum log_level level =
-	    service_lost_level(d->service, role, reason, d->is_stopped);
 
 	d->peers[role] = NULL;
 	tell_lost(d, role);
 	if (role == ROLE_CRYPTOD)
 		signer_forget(d);
-	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
-	    F("error", log_error(reason)));
+	service_log_lost(
+	    d->service, peer, ipc_role_name(role), reason, d->is_stopped);
 	if (role == ROLE_PARENT)
 		(void)event_base_loopbreak(d->base); // fails without a base
 }

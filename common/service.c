@@ -384,14 +384,29 @@ service_lost(struct service *s, size_t door)
 }
 
 enum log_level
-service_lost_level(
-    const struct service *s, enum ipc_role role, int reason, bool is_stopping)
+service_lost_level(const struct service *s, const struct ipc_peer *peer,
+    int reason, bool is_stopping)
 {
 	bool is_over = reason == -EPIPE || reason == -ECONNRESET;
+	bool is_parent = ipc_peer_role(peer) == ROLE_PARENT;
 
-	if (is_stopping || (s == NULL && role != ROLE_PARENT && is_over))
+	if (is_stopping || (s == NULL && !is_parent && is_over))
 		return LOG_DEBUG;
-	return LOG_ERROR;
+	// Leaving excuses the end, not a broken contract.
+	return is_over && ipc_peer_is_leaving(peer) ? LOG_INFO : LOG_ERROR;
+}
+
+void
+service_log_lost(const struct service *s, const struct ipc_peer *peer,
+    const char *to, int reason, bool is_stopping)
+{
+	enum log_level level = service_lost_level(s, peer, reason, is_stopping);
+
+	if (level == LOG_INFO)
+		LOG(LOG_INFO, "channel-left", F("to", to));
+	else
+		LOG(level, "channel-lost", F("to", to),
+		    F("error", log_error(reason)));
 }
 
 void

@@ -70,10 +70,14 @@ void service_ready(struct service *);
 void service_stopping(struct service *);
 // The channel behind a door is lost; knock again if that is ours to do.
 void service_lost(struct service *, size_t door);
-// For the log, when a channel is lost.  The parent sees for itself that a
-// sibling ended and says why; under systemd nobody else tells.
-enum log_level service_lost_level(
-    const struct service *, enum ipc_role, int reason, bool is_stopping);
+// How bad is it that a channel is lost?  The parent sees for itself that a
+// sibling ended and says why; under systemd nobody else tells, but who was
+// told to stop has said so.
+enum log_level service_lost_level(const struct service *,
+    const struct ipc_peer *, int reason, bool is_stopping);
+// Logs it; to: what the other end is called.
+void service_log_lost(const struct service *, const struct ipc_peer *,
+    const char *to, int reason, bool is_stopping);
 // Our log has another level.
 void service_level_changed(const struct service *);
 pid_t service_own_pid(const struct service *);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "common/leaving.h"
 #include "common/log.h"
 #include "cryptod/client.h"
 
@@ -70,8 +71,6 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct gossipd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
-	enum log_level level =
-	    service_lost_level(d->service, role, reason, d->stopping);
 
 	// Without the parent nobody would end us.
 	if (role == ROLE_PARENT) {
@@ -79,8 +78,8 @@ on_closed(struct ipc_peer *peer, int reason)
 		gossipd_stop(d);
 		return;
 	}
-	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
-	    F("error", log_error(reason)));
+	service_log_lost(
+	    d->service, peer, ipc_role_name(role), reason, d->stopping);
 	lose(d, role);
 }
 
@@ -88,11 +87,9 @@ static void
 on_tls_closed(struct ipc_peer *peer, int reason)
 {
 	struct gossipd *d = ipc_peer_daemon(peer);
-	enum log_level level =
-	    service_lost_level(d->service, ROLE_CRYPTOD, reason, d->stopping);
 
-	LOG(level, "channel-lost", F("to", "cryptod, handshakes"),
-	    F("error", log_error(reason)));
+	service_log_lost(
+	    d->service, peer, "cryptod, handshakes", reason, d->stopping);
 	d->tls_is_lost = true;
 	// It watches the descriptor, which is closed when this returns.
 	if (d->tls_event != NULL)
@@ -241,6 +238,15 @@ static void
 on_stop(void *arg)
 {
 	gossipd_stop(arg);
+}
+
+void
+channels_leave(struct gossipd *d)
+{
+	leaving_send(d->cryptod);
+	leaving_send(d->cryptod_tls);
+	leaving_send(d->proxyd);
+	leaving_send(d->signer);
 }
 
 int

@@ -355,6 +355,7 @@ gossipd_stop(struct gossipd *d)
 		return;
 	d->stopping = true;
 	LOG(LOG_INFO, "stopping");
+	channels_leave(d);
 	if (d->gossip != NULL) {
 		gossip_on_shutdown(d->gossip, clock_mono_ms());
 		mesh_run_actions(d);

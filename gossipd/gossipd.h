@@ -205,6 +205,7 @@ extern const struct service_door gossipd_doors[GOSSIPD_CHANNELS];
 MUST_CHECK int channels_open(struct gossipd *, const struct process_channels *);
 // To proxyd, where there is no parent: of us and of the signer.
 void channels_tell_measured(struct gossipd *);
+void channels_leave(struct gossipd *); // say that their end is no failure
 // A quic_sign_fn; arg is the gossipd.
 int gossipd_sign(void *arg, const uint8_t *content, size_t len,
     uint8_t ret_signature[static SIGNATURE_LEN]);

@@ -3,6 +3,7 @@
 // flight through it has failed by then, everything else goes on.
 #include "proxyd/channels.h"
 
+#include "common/leaving.h"
 #include "common/log.h"
 #include "proxyd/measure.h"
 #include "proxyd/reload.h"
@@ -54,16 +55,14 @@ on_closed(struct ipc_peer *peer, int reason)
 {
 	struct proxyd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
-	enum log_level level =
-	    service_lost_level(d->service, role, reason, d->is_stopping);
 
 	*slot_of(d, role) = NULL;
 	if (role == ROLE_RELOADER) {
 		reload_drop(d);
 		return;
 	}
-	LOG(level, "channel-lost", F("to", ipc_role_name(role)),
-	    F("reason", log_error(reason)));
+	service_log_lost(
+	    d->service, peer, ipc_role_name(role), reason, d->is_stopping);
 	if (role == ROLE_PARENT)
 		proxyd_stop(d, EXIT_FAILURE);
 	else
@@ -126,6 +125,14 @@ on_stop(void *arg)
 {
 	LOG(LOG_INFO, "stopping");
 	proxyd_stop(arg, EXIT_SUCCESS);
+}
+
+void
+channels_leave(struct proxyd *d)
+{
+	leaving_send(d->cryptod);
+	leaving_send(d->gossipd);
+	leaving_send(d->verifier);
 }
 
 int

@@ -6,5 +6,7 @@
 
 // Open those that the parent gave, or wait for them at the doors.
 MUST_CHECK int channels_open(struct proxyd *);
+// Say that their end will be no failure.
+void channels_leave(struct proxyd *);
 
 #endif

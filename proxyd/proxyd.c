@@ -242,6 +242,7 @@ proxyd_stop(struct proxyd *d, int exit_status)
 		return;
 	d->is_stopping = true;
 	d->exit_status = exit_status;
+	channels_leave(d);
 	listener_close(&d->api);
 	listener_close(&d->management);
 	events_done(d);

@@ -112,6 +112,8 @@ fuzz_peers_send(struct fuzz_peers *p, const uint8_t *data, size_t size,
 	ret->role = (enum ipc_role)role;
 	ret->phase = phase == 0 ? IPC_GREETING : IPC_SERVING;
 	ret->type = frame.header.type;
+	// What was said unasked since is no answer.
+	drop_answers(p->others[role][phase]);
 	ret->result = ipc_dispatch(p->peers[role][phase], &frame);
 	check(frame.fd == -1);
 	check(fd == -1 || fcntl(fd, F_GETFD) == -1);

@@ -279,6 +279,55 @@ describe('machines', { timeout: 1500000 }, () => {
     assert.deepEqual(pids(), before)
   })
 
+  // Events of our units since the last call.
+  let cursor
+  function news (machine) {
+    const text = machine.must('journalctl', '--no-pager', '-o', 'json',
+      '-u', 'meshllm-*', ...(cursor === undefined ? [] : ['--after-cursor',
+        cursor]))
+    const entries = text.split('\n').filter(l => l !== '')
+      .map(l => JSON.parse(l))
+    cursor = entries.at(-1)?.__CURSOR ?? cursor
+    return entries
+  }
+  const told = entries => entries.map(e =>
+    `${e._SYSTEMD_UNIT}: ${e.PRIORITY}: ${e.MESSAGE}`).join('\n')
+  const errors = entries => entries.filter(e => Number(e.PRIORITY) <= 3)
+
+  test('a planned stop or restart is no error, a crash is', async () => {
+    news(home)
+    for (let i = 0; i < 5; i++) {
+      home.systemctl('stop', 'meshllm.target')
+      await waitFor('the end', () => SERVICES.every(s =>
+        home.show(s, 'ActiveState') === 'inactive'), { ms: 60000 })
+      home.systemctl('start', 'meshllm.target')
+      await home.whole()
+      home.systemctl('restart', 'meshllm.target')
+      await home.whole()
+    }
+    const target = news(home)
+    assert.equal(told(errors(target)), '')
+    assert.equal(target.filter(e => e[EVENT] === 'stopping').length,
+      10 * SERVICES.length)
+    for (const s of SERVICES) home.systemctl('restart', `meshllm-${s}.service`)
+    await home.whole()
+    const one = news(home)
+    assert.equal(told(errors(one)), '')
+    assert.ok(one.some(e => e[EVENT] === 'channel-left'), told(one))
+    for (const s of SERVICES) {
+      home.systemctl('kill', '--kill-who=main', '--signal=KILL',
+        `meshllm-${s}.service`)
+      const found = []
+      await waitFor(`an error that names ${s}`, () => {
+        found.push(...errors(news(home)))
+        return found.some(e => e[EVENT] === 'channel-lost' &&
+          e.MESSAGE.includes(`to=${s}`))
+      }).catch(e => { throw new Error(`${e.message}: ${home.journal()}`) })
+      await home.whole()
+    }
+    await askUntilAnswered(home, 'after-crashes')
+  })
+
   test('a network that is pulled and comes back', async () => {
     gpu.network('ip', 'link', 'set', 'host0', 'down')
     const failed = ask(home, 'badger', 'pulled')
@@ -297,6 +346,11 @@ describe('machines', { timeout: 1500000 }, () => {
     startBackend()
     assert.equal(gpu.status().id, id)
     await askUntilAnswered(home, 'rebooted')
+    // The shutdown, of which the journal is kept.
+    const last = gpu.entries('-u', 'meshllm-*', '-b', '-1')
+    assert.ok(last.some(e => e[EVENT] === 'stopping'))
+    const from = last.findLastIndex(e => e[EVENT] === 'serving')
+    assert.equal(told(errors(last.slice(from))), '')
   })
 
   test('an upgrade keeps keys, decisions and configuration', async () => {

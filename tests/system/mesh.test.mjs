@@ -470,6 +470,21 @@ describe('what dies', { concurrency: true }, () => {
       assert.deepEqual(await client.stop(), { code: 0, signal: null })
     })
 
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    test(`${signal}: a planned end logs no error and no warning`, async t => {
+      const { host, client } = await pair(t)
+      assert.equal((await chat(client, WORDS)).status, 200)
+      for (const node of [host, client]) {
+        const before = node.log.length
+        node.signal(signal)
+        assert.deepEqual(await node.ended, { code: 0, signal: null })
+        const told = node.log.slice(before)
+        assert.ok(told.some(l => / stopping/.test(l)), node.logText())
+        assert.deepEqual(told.filter(l => /^(error|warning) /.test(l)), [])
+      }
+    })
+  }
+
   for (const name of ['cryptod', 'gossipd', 'proxyd', 'attestd-signer',
     'attestd-verifier']) {
     test(`${name}: the node ends and says so`, async t => {

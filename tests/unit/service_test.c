@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "common/leaving.h"
 #include "common/log.h"
 #include "common/loop.h"
 
@@ -396,22 +397,62 @@ a_systemd_that_is_busy_is_told_later(void **state)
 	(void)unlink(at.sun_path);
 }
 
+// Of a proxyd or a parent that has said that it leaves, or has not.
+static enum log_level
+level_of(const struct service *s, enum ipc_role role, bool is_leaving,
+    int reason, bool is_stopping)
+{
+	static const struct ipc_rule rules[] = { LEAVING_RULE(
+	    FROM(ROLE_PROXYD)) };
+	static struct ipc_frame frame;
+	struct ipc_channel_config config = {
+		.fd = -1, .role = role, .rules = rules, .n_rules = 1
+	};
+	struct ipc_peer *peer;
+	enum log_level level;
+
+	assert_int_equal(ipc_peer_new_detached(&peer, &config, IPC_SERVING), 0);
+	frame.header.type = IPC__TYPE__IPC_LEAVING;
+	frame.fd = -1;
+	if (is_leaving)
+		assert_int_equal(ipc_dispatch(peer, &frame), 0);
+	level = service_lost_level(s, peer, reason, is_stopping);
+	ipc_peer_free(peer);
+	return level;
+}
+
+static const struct service *const some = (const void *)dir; // any but NULL
+
 static void
 a_parent_tells_why_a_sibling_ended_and_systemd_does_not(void **state)
 {
-	const struct service *some = (const void *)dir; // any but NULL
-
 	(void)state;
 	assert_int_equal(
-	    service_lost_level(NULL, ROLE_PROXYD, -EPIPE, false), LOG_DEBUG);
+	    level_of(NULL, ROLE_PROXYD, false, -EPIPE, false), LOG_DEBUG);
 	assert_int_equal(
-	    service_lost_level(NULL, ROLE_PROXYD, -EPROTO, false), LOG_ERROR);
+	    level_of(NULL, ROLE_PROXYD, false, -EPROTO, false), LOG_ERROR);
 	assert_int_equal(
-	    service_lost_level(NULL, ROLE_PARENT, -EPIPE, false), LOG_ERROR);
+	    level_of(NULL, ROLE_PARENT, false, -EPIPE, false), LOG_ERROR);
 	assert_int_equal(
-	    service_lost_level(some, ROLE_PROXYD, -EPIPE, false), LOG_ERROR);
+	    level_of(some, ROLE_PROXYD, false, -EPIPE, false), LOG_ERROR);
 	assert_int_equal(
-	    service_lost_level(some, ROLE_PROXYD, -EPIPE, true), LOG_DEBUG);
+	    level_of(some, ROLE_PROXYD, false, -EPIPE, true), LOG_DEBUG);
+}
+
+static void
+a_sibling_that_said_that_it_leaves_is_no_error_but_its_crimes_are(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    level_of(some, ROLE_PROXYD, true, -EPIPE, false), LOG_INFO);
+	assert_int_equal(
+	    level_of(some, ROLE_PROXYD, true, -EPROTO, false), LOG_ERROR);
+	assert_int_equal(
+	    level_of(some, ROLE_PROXYD, true, -EPIPE, true), LOG_DEBUG);
+	assert_int_equal(
+	    level_of(NULL, ROLE_PROXYD, true, -EPIPE, false), LOG_DEBUG);
+	assert_int_equal(
+	    level_of(NULL, ROLE_PROXYD, true, -EBADMSG, false), LOG_ERROR);
 }
 
 static int
@@ -450,6 +491,8 @@ main(void)
 		cmocka_unit_test(a_systemd_that_is_busy_is_told_later),
 		cmocka_unit_test(
 		    a_parent_tells_why_a_sibling_ended_and_systemd_does_not),
+		cmocka_unit_test(
+		    a_sibling_that_said_that_it_leaves_is_no_error_but_its_crimes_are),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
