@@ -165,10 +165,12 @@ later(struct porter *p, size_t door, int r)
 	struct knock *k = &p->knocks[door];
 
 	close_fd(&k->fd);
-	if (!k->has_complained)
+	// While all is started anew a door is closed for a moment.
+	if (!k->has_complained && k->backoff_ms == PORTER_BACKOFF_MAX_MS) {
 		LOG(LOG_WARNING, "door-closed", F("door", p->doors[door].name),
 		    F("error", log_error(r)));
-	k->has_complained = true;
+		k->has_complained = true;
+	}
 	back_off(k);
 }
 

@@ -368,6 +368,10 @@ service_stopping(struct service *s)
 		return;
 	s->is_stopping = true;
 	(void)evtimer_del(s->retry_event);
+	// Nothing more is to come in; the porter ends.
+	if (s->porter_event != NULL)
+		(void)event_del(s->porter_event);
+	close_fd(&s->porter);
 	(void)tell(s, "STOPPING=1\nSTATUS=stopping");
 }
 
@@ -413,7 +417,7 @@ void
 service_level_changed(const struct service *s)
 {
 	// What is lost with a full queue are lines.
-	if (s != NULL)
+	if (s != NULL && !s->is_stopping)
 		(void)!porter_tell_level(s->porter);
 }
 
