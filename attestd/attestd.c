@@ -98,10 +98,11 @@ on_keys(
 {
 	struct attestd *d = arg;
 	int r = cryptod_keys_read(status, msg, &d->keys);
+	enum log_level level = service_failed_level(r);
 
 	(void)frame;
 	if (r < 0) {
-		LOG(LOG_ERROR, "keys-not-told", F("error", log_error(r)));
+		LOG(level, "keys-not-told", F("error", log_error(r)));
 		return;
 	}
 	LOG(LOG_DEBUG, "keys", F("id", log_peer(d->keys.endpoint_id)));

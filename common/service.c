@@ -400,6 +400,13 @@ service_lost_level(const struct service *s, const struct ipc_peer *peer,
 	return is_over && ipc_peer_is_leaving(peer) ? LOG_INFO : LOG_ERROR;
 }
 
+// The end of the channel has a line of its own.
+enum log_level
+service_failed_level(int reason)
+{
+	return reason == -EPIPE ? LOG_DEBUG : LOG_ERROR;
+}
+
 void
 service_log_lost(const struct service *s, const struct ipc_peer *peer,
     const char *to, int reason, bool is_stopping)

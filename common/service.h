@@ -78,6 +78,8 @@ enum log_level service_lost_level(const struct service *,
 // Logs it; to: what the other end is called.
 void service_log_lost(const struct service *, const struct ipc_peer *,
     const char *to, int reason, bool is_stopping);
+// How bad is it that a request of ours has failed?
+enum log_level service_failed_level(int reason);
 // Our log has another level.
 void service_level_changed(const struct service *);
 pid_t service_own_pid(const struct service *);

@@ -268,6 +268,7 @@ on_announcement(
 {
 	struct gossipd *d = arg;
 	struct announcement a;
+	enum log_level level;
 
 	(void)frame;
 	status = cryptod_announce_read(status, msg, d->announcement);
@@ -275,8 +276,9 @@ on_announcement(
 		status = announcement_open(
 		    d->announcement, ANNOUNCEMENT_LEN, d->endpoint_id, &a);
 	d->has_announcement = status == 0;
+	level = service_failed_level(status);
 	if (status < 0) {
-		LOG(LOG_ERROR, "announcement-missing",
+		LOG(level, "announcement-missing",
 		    F("error", log_error(status)));
 		return;
 	}
@@ -290,6 +292,7 @@ on_keys(
 {
 	struct gossipd *d = arg;
 	struct cryptod_keys keys;
+	enum log_level level;
 
 	(void)frame;
 	status = cryptod_keys_read(status, msg, &keys);
@@ -302,8 +305,9 @@ on_keys(
 		status = cryptod_announce_send(
 		    d->cryptod, KEYS_DEADLINE_MS, on_announcement, d, NULL);
 	}
+	level = service_failed_level(status);
 	if (status < 0)
-		LOG(LOG_ERROR, "keys-missing", F("error", log_error(status)));
+		LOG(level, "keys-missing", F("error", log_error(status)));
 }
 
 int

@@ -455,6 +455,15 @@ a_sibling_that_said_that_it_leaves_is_no_error_but_its_crimes_are(void **state)
 	    level_of(NULL, ROLE_PROXYD, true, -EBADMSG, false), LOG_ERROR);
 }
 
+static void
+a_request_that_fails_with_its_channel_is_not_told_twice(void **state)
+{
+	(void)state;
+	assert_int_equal(service_failed_level(-EPIPE), LOG_DEBUG);
+	assert_int_equal(service_failed_level(-ETIMEDOUT), LOG_ERROR);
+	assert_int_equal(service_failed_level(-EPROTO), LOG_ERROR);
+}
+
 static int
 setup(void **state)
 {
@@ -493,6 +502,8 @@ main(void)
 		    a_parent_tells_why_a_sibling_ended_and_systemd_does_not),
 		cmocka_unit_test(
 		    a_sibling_that_said_that_it_leaves_is_no_error_but_its_crimes_are),
+		cmocka_unit_test(
+		    a_request_that_fails_with_its_channel_is_not_told_twice),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
