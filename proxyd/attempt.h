@@ -27,7 +27,7 @@ struct attempt {
 	struct upstream up;
 	uint8_t head[REQUEST_HEAD_ROOM]; // of the request
 	size_t head_len;
-	size_t sent;	 // of head and body
+	size_t sent;	 // of head and body; of their sealed form
 	bool is_written; // the request is out
 	bool is_paused;	 // the front is slow
 

@@ -39,6 +39,8 @@ write_sealed(struct attempt *a)
 	    (iov.iov_len = sealed_request_next(
 		 &a->out, a->d->sealed, SCRATCH_BYTES)) > 0) {
 		n = stream_try(&a->tunnel, &iov, 1);
+		if (n > 0)
+			a->sent += (size_t)n;
 		if (n == (ssize_t)iov.iov_len)
 			continue;
 		sealed_request_back(

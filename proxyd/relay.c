@@ -96,30 +96,36 @@ put_upstream(struct fields *f, const struct http_fields *in)
 	}
 }
 
-static void
-put_attestation(struct fields *f, const struct request *req)
-{
-	Ipc__Level level = req->attempt->level;
-
-	if (req->attempt->to.source == SOURCE_LOCAL) {
-		put(f, "X-Meshllm-Attestation", "local");
-		return;
-	}
-	put(f, "X-Meshllm-Attestation", level_name(level));
-	put(f, "X-Meshllm-Attestation-Limits", level_limits(level));
-}
-
-// What only we say; a peer's opener says it itself.
-static void
-put_own(struct fields *f, const struct request *req)
+void
+relay_source(const struct candidate *from, Ipc__Level level,
+    char id[static 2 * ENDPOINT_ID_SHORT_LEN + 1],
+    struct http_pair ret[static RELAY_SOURCE_FIELDS])
 {
 	static const char *const encrypted[] = {
 		[SOURCE_LOCAL] = "local",
 		[SOURCE_SEALED] = "sealed",
 		[SOURCE_PLAIN] = "no",
 	};
-	const struct candidate *to;
-	char *id = f->text + f->used, load[LOAD_TEXT_MAX];
+	bool is_local = from->source == SOURCE_LOCAL;
+
+	hex_endpoint_id_short(from->peer_id, id);
+	ret[0] =
+	    (struct http_pair){ "X-Meshllm-Host", is_local ? "local" : id };
+	ret[1] = (struct http_pair){ "X-Meshllm-Encrypted",
+		encrypted[from->source] };
+	ret[2] = (struct http_pair){ "X-Meshllm-Attestation",
+		is_local ? "local" : level_name(level) };
+	ret[3] = (struct http_pair){ "X-Meshllm-Attestation-Limits",
+		is_local ? NULL : level_limits(level) };
+}
+
+// What only we say; a peer's opener says it itself.
+static void
+put_own(struct fields *f, const struct request *req)
+{
+	enum { ID_LEN = 2 * ENDPOINT_ID_SHORT_LEN + 1 };
+	struct http_pair source[RELAY_SOURCE_FIELDS];
+	char *id, load[LOAD_TEXT_MAX];
 
 	if (load_tell(req, load))
 		put(f, LOAD_FIELD, keep(f, slice_of(load)));
@@ -130,20 +136,15 @@ put_own(struct fields *f, const struct request *req)
 	put(f, "X-Request-Id", req->id);
 	if (req->attempt == NULL)
 		return;
-	to = &req->attempt->to;
-	if (sizeof(f->text) - f->used < 2 * ENDPOINT_ID_SHORT_LEN + 1)
-		return;
-	if (to->source == SOURCE_LOCAL) {
-		id = NULL;
-	} else {
-		hex_endpoint_id_short(to->peer_id, id);
-		f->used += 2 * ENDPOINT_ID_SHORT_LEN + 1;
-	}
 	if (req->candidates.route[0] != '\0')
 		put(f, "X-Meshllm-Route", req->candidates.route);
-	put(f, "X-Meshllm-Host", id == NULL ? "local" : id);
-	put(f, "X-Meshllm-Encrypted", encrypted[to->source]);
-	put_attestation(f, req);
+	id = f->text + f->used;
+	if (sizeof(f->text) - f->used < ID_LEN)
+		return;
+	f->used += ID_LEN;
+	relay_source(&req->attempt->to, req->attempt->level, id, source);
+	for (size_t i = 0; i < N_ELEMENTS(source); i++)
+		put(f, source[i].name, source[i].value);
 }
 
 static int

@@ -88,8 +88,14 @@ request_stop_attempt(struct request *req)
 	struct attempt *a = req->attempt;
 
 	req->attempt = NULL;
-	if (a != NULL)
-		attempt_stop(a);
+	if (a == NULL)
+		return;
+	if (a->sent > 0) {
+		req->has_asked = true;
+		req->asked = a->to;
+		req->asked_level = a->level;
+	}
+	attempt_stop(a);
 }
 
 static void

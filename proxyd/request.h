@@ -34,6 +34,7 @@ enum {
 	RETRY_AFTER_S = 5,
 	REQUEST_FORM_TYPE_MAX = 32 + MULTIPART_BOUNDARY_MAX + 4,
 	REQUEST_ERROR_HINTS = 3,
+	RELAY_SOURCE_FIELDS = 4,
 };
 
 // How the answer to a front ended.
@@ -97,6 +98,9 @@ struct request {
 	struct evidence_copy *copy;	 // owned; of ENDPOINT_EVIDENCE
 	struct failure failure;		 // of the last attempt
 	unsigned n_attempts;
+	bool has_asked; // some of it was sent to a source; the last one:
+	struct candidate asked;
+	Ipc__Level asked_level;
 
 	TAILQ_ENTRY(request) entry;
 	bool is_listed;			     // proxyd.requests
@@ -227,6 +231,10 @@ void request_break_off(struct request *, const struct failure *);
 
 // Bytes of an answer's body for the front.
 MUST_CHECK int request_send(struct request *, const uint8_t *, size_t n);
+// What the client is told of the source of an answer; id is for one of them.
+void relay_source(const struct candidate *, Ipc__Level,
+    char id[static 2 * ENDPOINT_ID_SHORT_LEN + 1],
+    struct http_pair ret[static RELAY_SOURCE_FIELDS]);
 // A whole JSON answer that a source gave.
 void relay_json(struct request *, int status, const char *, size_t n);
 

@@ -30,7 +30,8 @@ own_head(struct request *req, int status, const char *type, size_t len,
     const struct failure *failure)
 {
 	char seconds[16], load[LOAD_TEXT_MAX];
-	struct http_pair set[8];
+	char id[2 * ENDPOINT_ID_SHORT_LEN + 1];
+	struct http_pair set[8 + RELAY_SOURCE_FIELDS];
 	struct http_rewrite how = { .framing = HTTP_BODY_LENGTH,
 		.length = len,
 		.close = req->wants_close,
@@ -45,6 +46,10 @@ own_head(struct request *req, int status, const char *type, size_t len,
 	if (req->candidates.route[0] != '\0')
 		set[n++] = (struct http_pair){ "X-Meshllm-Route",
 			req->candidates.route };
+	if (req->has_asked && !req->is_inbound) {
+		relay_source(&req->asked, req->asked_level, id, set + n);
+		n += RELAY_SOURCE_FIELDS;
+	}
 	if (failure != NULL && failure->retry_after_s != 0) {
 		(void)snprintf(
 		    seconds, sizeof(seconds), "%u", failure->retry_after_s);

@@ -311,6 +311,10 @@ describe('a foreign host that misbehaves', () => {
         const answer = await ask({ stream })
         const error = assertRefused(answer, [502, 503])
         assert.ok(!/quick|brown/.test(error.message))
+        // Who got the request, and that it was sealed.
+        assert.equal(answer.headers['x-meshllm-host'], short(foreign))
+        assert.equal(answer.headers['x-meshllm-encrypted'], 'sealed')
+        assert.equal(answer.headers['x-meshllm-attestation'], 'none')
         await ours.waitLog(new RegExp(`failed .*${short(foreign)}`))
       })
     }

@@ -237,6 +237,19 @@ describe('a client and a host', () => {
     })
   }
 
+  test('an error names the source that got the request, if one did',
+    async () => {
+      const names = a => ['host', 'encrypted', 'attestation']
+        .map(name => a.headers[`x-meshllm-${name}`])
+      const failed = await chat(host, WORDS,
+        { more: { fault: 'close_before_head' } })
+      assertRefused(failed, 502)
+      assert.deepEqual(names(failed), ['local', 'local', 'local'])
+      const refused = await chat(client, WORDS, { model: 'gpt-4' })
+      assertRefused(refused, 404)
+      assert.deepEqual(names(refused), [undefined, undefined, undefined])
+    })
+
   test('a body that ends with the connection is complete', async () => {
     for (const demo_framing of ['eof', 'chunked', 'length']) {
       const answer = await chat(client, WORDS, { more: { demo_framing } })
