@@ -129,6 +129,7 @@ inbound_feed_body(struct inbound *in, const uint8_t *bytes, size_t n)
 void
 inbound_refuse_plain(struct inbound *in)
 {
+	in->d->counters.plain_in++;
 	in->d->counters.plain_refused++;
 	if (log_limit_pass(&in->d->peers_log, clock_mono_ms()))
 		LOG(LOG_WARNING, "plain-request-refused",
@@ -172,6 +173,7 @@ inbound_feed_head(struct inbound *in, const uint8_t *bytes, size_t n)
 		    http_head_refusal(r).message);
 		return;
 	}
+	in->d->counters.plain_in++;
 	LOG(LOG_WARNING, "plain-request-coming-in",
 	    F("from", log_peer(in->peer_id)));
 	whole = in->head;

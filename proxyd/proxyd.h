@@ -65,6 +65,7 @@ struct counters {
 	uint64_t sealed_sent;
 	uint64_t sealed_served;
 	uint64_t plain_sent;
+	uint64_t plain_in; // that came, whatever became of them
 	uint64_t plain_served;
 	uint64_t plain_refused;
 	uint64_t refused; // before anything was asked

@@ -218,6 +218,7 @@ put_counters(json_t *root, const struct proxyd *d)
 		{ "sealed_sent", c->sealed_sent },
 		{ "sealed_served", c->sealed_served },
 		{ "plain_sent", c->plain_sent },
+		{ "plain_in", c->plain_in },
 		{ "plain_served", c->plain_served },
 		{ "plain_refused", c->plain_refused },
 		{ "refused", c->refused },

@@ -157,6 +157,19 @@ describe('a request of theirs to our host', { concurrency: 2 }, () => {
     })
   }
 
+  test('plain, and nothing for them here: counted all the same', async t => {
+    const { foreign, ours } = await pair(t,
+      { dialect: 'plain', options: { allowPlaintextPeers: true } })
+    for (const [status, more] of [[404, foreignChat(WORDS, 'gpt-4')],
+      [404, { method: 'GET', path: '/mesh/load' }],
+      [200, { method: 'GET', path: '/v1/models' }]]) {
+      const answer = await foreignAsk(foreign, ours, { sealed: false, ...more })
+      assert.equal(answer.status, status, answer.body ?? answer.error)
+    }
+    const { plain_in: all, plain_served: served } = await counters(ours)
+    assert.deepEqual([all, served], [3, 0])
+  })
+
   test('a replay is refused', async t => {
     const { foreign, ours, backend } = await pair(t, { dialect: 'sealed' })
     assertAnswered(await foreignAsk(foreign, ours,

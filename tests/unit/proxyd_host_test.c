@@ -446,6 +446,7 @@ plain_requests_are_served_only_when_allowed(void **state)
 		assert_int_equal(
 		    backend_count(&h, "last_body_bytes") > 0, allowed != 0);
 		http_get(&h.rig, h.rig.management, "/api/status", &reply);
+		assert_true(reply_has(&reply, "\"plain_in\":1"));
 		assert_true(reply_has(&reply,
 		    allowed ? "\"plain_served\":1" : "\"plain_refused\":1"));
 		reply_done(&reply);
