@@ -9,22 +9,32 @@
 // A vector of gcc and clang, on any machine.
 typedef int8_t json_v16 __attribute__((vector_size(16)));
 
+static inline json_v16
+json_plain_lanes(const uint8_t *at)
+{
+	json_v16 v;
+
+	memcpy(&v, at, sizeof(v));
+	// Signed: what is above 0x7f is below zero.
+	return (v >= 0x20) & (v != '"') & (v != '\\');
+}
+
 // How many bytes at the front stand for themselves in a JSON string: ASCII
 // but control bytes, '"' and '\'.  Many at a time, for long prompts.
 static inline size_t
 json_plain_run(const uint8_t *at, size_t len)
 {
-	json_v16 v[4], plain;
+	enum { LANES = sizeof(json_v16), STEP = 4 * LANES };
+	json_v16 plain;
 	uint64_t halves[2];
 	size_t n = 0;
 
-	for (; len - n >= sizeof(v); n += sizeof(v)) {
-		memcpy(v, at + n, sizeof(v));
-		plain = ~(json_v16){ 0 };
-		// Signed: what is above 0x7f is below zero.
-		for (size_t i = 0; i < 4; i++)
-			plain &=
-			    (v[i] >= 0x20) & (v[i] != '"') & (v[i] != '\\');
+	for (; len - n >= STEP; n += STEP) {
+		// Not by way of an array: it would be one in memory.
+		plain = json_plain_lanes(at + n) &
+		    json_plain_lanes(at + n + LANES) &
+		    json_plain_lanes(at + n + 2 * LANES) &
+		    json_plain_lanes(at + n + 3 * LANES);
 		memcpy(halves, &plain, sizeof(halves));
 		if ((halves[0] & halves[1]) != UINT64_MAX)
 			break;
