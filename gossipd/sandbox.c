@@ -22,6 +22,8 @@ const struct sandbox_rule gossipd_sandbox[] = {
 	ALLOW_ARGS(socketpair, 0, AF_UNIX, 1,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 				"a tunnel that a peer opens"),
+	ALLOW_ARGS(setsockopt, 1, SOL_SOCKET, 2, SO_SNDBUF,
+				"a large request from a peer"),
 	ALLOW(shutdown,		"FIN towards proxyd"),
 	ALLOW(poll,		"closed or half-closed; the signer's answer"),
 	ALLOW(close,		"tunnels, refused descriptors"),

@@ -20,6 +20,8 @@ enum {
 	READS_PER_TURN = 8,
 	GATHER_FROM = 1024, // a full packet, which others follow
 	GATHER_MAX = 64 << 10,
+	WIDE_FROM = 128 << 10,
+	WIDE_BYTES = 512 << 10,
 };
 
 struct tunnel {
@@ -34,6 +36,8 @@ struct tunnel {
 	bool is_last;	  // it will: what can be read now is the last
 	bool hung_up;	  // and it takes nothing more
 	bool blocked;	  // proxyd's descriptor is full
+	bool is_wide;	  // and holds more of a request than usual
+	size_t n_came;	  // from the peer, until it is_wide
 	uint64_t came_ms; // inbound: at the earliest, clock_boot_ms()
 	struct event readable, writable;
 	struct event watch_late;
@@ -316,6 +320,20 @@ on_fd_writable(evutil_socket_t fd, short what, void *arg)
 		finish_fd(t);
 }
 
+// A large request, which proxyd takes as it comes, needs fewer turns of both
+// of us so.  Never an answer: its reader may be slow.
+static void
+widen(struct tunnel *t, size_t len)
+{
+	int size = WIDE_BYTES;
+
+	if (!t->inbound || t->is_wide || (t->n_came += len) < WIDE_FROM)
+		return;
+	t->is_wide = true;
+	// The kernel clips it to what the administrator allows.
+	(void)setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 // A token leaves at once.  Packets of something larger leave together: a call
 // for each of them, and a wake-up of proxyd, would cost more than all the rest.
 void
@@ -326,6 +344,7 @@ tunnel_data(struct gstream *g, const uint8_t *data, size_t len, bool fin)
 	int r = 0;
 
 	t->fin_in |= fin;
+	widen(t, len);
 	if (t->rest_len == 0 && (fin || len < GATHER_FROM))
 		r = send_now(t, data, len, &sent);
 	if (r == 0)

@@ -14,6 +14,11 @@
 #include "proxyd/attempt.h"
 #include "proxyd/verdict.h"
 
+enum {
+	WIDE_FROM = 128 * 1024, // less is on its way at once
+	WIDE_BYTES = 1024 * 1024,
+};
+
 static void on_writable(struct stream *, void *arg);
 
 static const struct stream_ops tunnel_ops = { attempt_tunnel_readable,
@@ -133,6 +138,20 @@ on_tunnel(
 		    a, 503, "host_unavailable", "the host cannot be reached");
 }
 
+// A large request is on its way with fewer turns of ours and gossipd's.
+static void
+widen(const struct attempt *a)
+{
+	size_t n = a->is_sealed ? sealed_request_left(&a->out)
+				: a->head_len + attempt_body(a).len;
+	int size = WIDE_BYTES;
+
+	// The kernel clips it to what the administrator allows.
+	if (n > WIDE_FROM)
+		(void)setsockopt(
+		    a->tunnel.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 // The descriptor goes to gossipd with the request in it, or its beginning: one
 // wake-up for all of it.
 static int
@@ -147,6 +166,7 @@ open_tunnel(struct attempt *a)
 		return -errno;
 	theirs = pair[1];
 	stream_init(&a->tunnel, a->d->base, pair[0], &tunnel_ops, a);
+	widen(a);
 	on_writable(&a->tunnel, a);
 	r = gossipd_tunnel_send(a->d->gossipd, a->to.peer_id, take_fd(&theirs),
 	    (unsigned)a->d->config->answer_seconds * 1000, on_tunnel, a,

@@ -28,6 +28,7 @@ const struct sandbox_rule proxyd_sandbox[] = {
 	ALLOW(close,		"streams, refused descriptors"),
 	ALLOW_ARGS(setsockopt, 1, SOL_SOCKET, 2, SO_LINGER, "conn_reset"),
 	ALLOW_ARGS(setsockopt, 1, IPPROTO_TCP, 2, TCP_NODELAY, "conn_new"),
+	ALLOW_ARGS(setsockopt, 1, SOL_SOCKET, 2, SO_SNDBUF, "open_tunnel"),
 	ALLOW_ARGS(getsockopt, 1, SOL_SOCKET, 2, SO_PEERCRED,
 	    "party_id_of_socket"),
 	ALLOW_ARGS(socketpair, 0, AF_UNIX, 1,
