@@ -13,7 +13,6 @@
 
 #include "proxyd/client.h"
 
-#define CHAT "/v1/chat/completions"
 #define BODY                                                   \
 	"{\"model\":\"far\",\"messages\":[{\"role\":\"user\"," \
 	"\"content\":\"a secret word\"}]}"

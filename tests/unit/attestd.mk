@@ -9,7 +9,8 @@ EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
 	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
 	tests/unit/evidence_test tests/unit/examine_test \
 	tests/unit/held_test tests/unit/p256_test \
-	tests/unit/tpm_test tests/unit/trust_test
+	tests/unit/tpm_test tests/unit/tpm_vendors_test \
+	tests/unit/trust_test
 check_PROGRAMS += $(EVIDENCE_TESTS)
 TESTS += $(EVIDENCE_TESTS)
 EVIDENCE_TEST_CFLAGS = $(EVIDENCE_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
@@ -54,9 +55,13 @@ tests_unit_p256_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_credential_test_SOURCES = tests/unit/credential_test.c $(EVIDENCE_FILES)
 tests_unit_credential_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_credential_test_LDADD = $(EVIDENCE_TEST_LIBS)
-tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(EVIDENCE_FILES)
+TPM_QUOTE = tests/unit/tpm_quote.c tests/unit/tpm_quote.h $(EVIDENCE_FILES)
+tests_unit_tpm_test_SOURCES = tests/unit/tpm_test.c $(TPM_QUOTE)
 tests_unit_tpm_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_tpm_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_tpm_vendors_test_SOURCES = tests/unit/tpm_vendors_test.c $(TPM_QUOTE)
+tests_unit_tpm_vendors_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_tpm_vendors_test_LDADD = $(EVIDENCE_TEST_LIBS)
 tests_unit_trust_test_SOURCES = tests/unit/trust_test.c
 tests_unit_trust_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_trust_test_LDADD = $(EVIDENCE_TEST_LIBS)

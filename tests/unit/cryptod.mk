@@ -22,9 +22,16 @@ tests_unit_inference_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_C
 tests_unit_inference_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS) $(CRYPTO_LIBS)
 
-check_PROGRAMS += tests/unit/identity_test
-TESTS += tests/unit/identity_test
-tests_unit_identity_test_SOURCES = tests/unit/identity_test.c
+IDENTITY_TESTS = tests/unit/identity_test tests/unit/identity_files_test
+check_PROGRAMS += $(IDENTITY_TESTS)
+TESTS += $(IDENTITY_TESTS)
+IDENTITY_RIG = tests/unit/identity_rig.c tests/unit/identity_rig.h
+tests_unit_identity_files_test_SOURCES = tests/unit/identity_files_test.c \
+	$(IDENTITY_RIG)
+tests_unit_identity_files_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_identity_files_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
+	$(CMOCKA_LIBS)
+tests_unit_identity_test_SOURCES = tests/unit/identity_test.c $(IDENTITY_RIG)
 tests_unit_identity_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_identity_test_LDADD = cryptod/libcryptod.a $(COMMON_LIBS) \
 	$(CMOCKA_LIBS)

@@ -2,7 +2,8 @@
 
 if HAVE_CMOCKA
 GOSSIP_TESTS = tests/unit/node_codec_test tests/unit/token_test \
-	tests/unit/gossip_test tests/unit/gossip_life_test \
+	tests/unit/gossip_test tests/unit/gossip_news_test \
+	tests/unit/gossip_life_test tests/unit/gossip_bounds_test \
 	tests/unit/gossip_sim_test tests/unit/ownership_test \
 	tests/unit/stall_test
 check_PROGRAMS += $(GOSSIP_TESTS)
@@ -24,16 +25,24 @@ tests_unit_gossip_sim_test_SOURCES = tests/unit/gossip_sim_test.c \
 	$(GOSSIP_TEST_SUPPORT)
 tests_unit_gossip_sim_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_sim_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+GOSSIP_PEERS = tests/unit/gossip_peers.c tests/unit/gossip_peers.h \
+	$(GOSSIP_TEST_SUPPORT)
 tests_unit_gossip_test_SOURCES = tests/unit/gossip_test.c \
-	tests/unit/gossip_peers.c tests/unit/gossip_peers.h \
-	$(GOSSIP_TEST_SUPPORT)
-tests_unit_gossip_life_test_SOURCES = tests/unit/gossip_life_test.c \
-	tests/unit/gossip_peers.c tests/unit/gossip_peers.h \
-	$(GOSSIP_TEST_SUPPORT)
-tests_unit_gossip_life_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
-tests_unit_gossip_life_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+	$(GOSSIP_PEERS)
 tests_unit_gossip_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_gossip_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_gossip_news_test_SOURCES = tests/unit/gossip_news_test.c \
+	$(GOSSIP_PEERS)
+tests_unit_gossip_news_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_gossip_news_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_gossip_life_test_SOURCES = tests/unit/gossip_life_test.c \
+	$(GOSSIP_PEERS)
+tests_unit_gossip_life_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_gossip_life_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
+tests_unit_gossip_bounds_test_SOURCES = tests/unit/gossip_bounds_test.c \
+	$(GOSSIP_PEERS)
+tests_unit_gossip_bounds_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
+tests_unit_gossip_bounds_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)
 tests_unit_stall_test_SOURCES = tests/unit/stall_test.c
 tests_unit_stall_test_CFLAGS = $(GOSSIP_TEST_CFLAGS)
 tests_unit_stall_test_LDADD = $(GOSSIP_LIBS) $(CMOCKA_LIBS)

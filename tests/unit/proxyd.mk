@@ -89,7 +89,8 @@ tests_unit_proxyd_rules_test_LDADD = tests/unit/librulescheck.a \
 # The real daemon, its siblings played by the test.
 PROXYD_RIG = tests/unit/proxyd_rig.c tests/unit/proxyd_rig.h \
 	tests/unit/proxyd_rig_talk.c
-PROXYD_RIG_TESTS = tests/unit/proxyd_opener_test tests/unit/proxyd_host_test \
+PROXYD_RIG_TESTS = tests/unit/proxyd_opener_test tests/unit/proxyd_hosts_test \
+	tests/unit/proxyd_host_test tests/unit/proxyd_host_gone_test \
 	tests/unit/proxyd_evidence_test
 check_PROGRAMS += $(PROXYD_RIG_TESTS)
 TESTS += $(PROXYD_RIG_TESTS)
@@ -98,16 +99,27 @@ PROXYD_RIG_CFLAGS = $(PROXYD_TEST_CFLAGS) \
 	-DBACKEND_PROGRAM='"$(abs_builddir)/tests/tools/meshllm-demo-backend"'
 PROXYD_RIG_LIBS = proxyd/libproxydclient.a $(PROXYD_TEST_LIBS)
 
+PROXYD_TALK = tests/unit/proxyd_talk.c tests/unit/proxyd_talk.h $(PROXYD_RIG)
+tests_unit_proxyd_hosts_test_SOURCES = tests/unit/proxyd_hosts_test.c \
+	$(PROXYD_TALK)
+tests_unit_proxyd_hosts_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_unit_proxyd_hosts_test_LDADD = $(PROXYD_RIG_LIBS)
 tests_unit_proxyd_opener_test_SOURCES = tests/unit/proxyd_opener_test.c \
-	$(PROXYD_RIG)
+	$(PROXYD_TALK)
 tests_unit_proxyd_opener_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
 tests_unit_proxyd_opener_test_LDADD = $(PROXYD_RIG_LIBS)
 tests_unit_proxyd_evidence_test_SOURCES = tests/unit/proxyd_evidence_test.c \
 	$(PROXYD_RIG)
 tests_unit_proxyd_evidence_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
 tests_unit_proxyd_evidence_test_LDADD = $(PROXYD_RIG_LIBS)
-tests_unit_proxyd_host_test_SOURCES = tests/unit/proxyd_host_test.c \
+PROXYD_HOST_RIG = tests/unit/proxyd_host_rig.c tests/unit/proxyd_host_rig.h \
 	$(PROXYD_RIG)
+tests_unit_proxyd_host_gone_test_SOURCES = tests/unit/proxyd_host_gone_test.c \
+	$(PROXYD_HOST_RIG)
+tests_unit_proxyd_host_gone_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
+tests_unit_proxyd_host_gone_test_LDADD = $(PROXYD_RIG_LIBS)
+tests_unit_proxyd_host_test_SOURCES = tests/unit/proxyd_host_test.c \
+	$(PROXYD_HOST_RIG)
 tests_unit_proxyd_host_test_CFLAGS = $(PROXYD_RIG_CFLAGS)
 tests_unit_proxyd_host_test_LDADD = $(PROXYD_RIG_LIBS)
 

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CHAT "/v1/chat/completions"
 #define BODY "{\"model\":\"far\",\"messages\":[]}"
 
 static const char *const required[] = { "--require-attested-hosts", NULL };

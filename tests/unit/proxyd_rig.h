@@ -18,6 +18,8 @@
 #include "common/process.h"
 #include "common/sizes.h"
 
+#define CHAT "/v1/chat/completions"
+
 enum { RIG_WAIT_MS = 30000, RIG_TUNNELS_MAX = 64 };
 
 // Another node: its keys are in our hands.
