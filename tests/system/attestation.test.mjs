@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { assertRefused, chat, errorOf } from './http.mjs'
-import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from
-  'node:fs'
+import {
+  chmodSync, copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { meet, rawStreams, startForeign } from './foreign.mjs'
-import { program, runCommand, startBackend, startNode, waitFor } from
-  './lib.mjs'
+import {
+  openProgram, program, runCommand, startBackend, startNode, waitFor
+} from './lib.mjs'
 import { Authority, haveSwtpm, startSwtpm } from './swtpm.mjs'
 
 const skip = haveSwtpm ? false : 'swtpm is not installed'
@@ -155,8 +157,10 @@ describe('what changes on the way', { skip }, () => {
 function hostileDaemons (t, mode) {
   const dir = mkdtempSync(path.join(tmpdir(), 'meshllm-hostile-'))
   t.after(() => rmSync(dir, { recursive: true, force: true }))
+  chmodSync(dir, 0o711) // daemons may have users of their own
   for (const name of ['cryptod', 'gossipd', 'proxyd']) {
-    symlinkSync(program(`meshllm-${name}`), path.join(dir, `meshllm-${name}`))
+    symlinkSync(openProgram(`meshllm-${name}`),
+      path.join(dir, `meshllm-${name}`))
   }
   copyFileSync(program('tests/hostile/meshllm-attestd'),
     path.join(dir, 'meshllm-attestd'))

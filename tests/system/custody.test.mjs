@@ -8,8 +8,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import {
-  chat, events, program, runCommand, sleep, startBackend, startNode, startPair,
-  waitFor
+  chat, events, openProgram, program, runCommand, sleep, startBackend, startNode,
+  startPair, waitFor
 } from './lib.mjs'
 
 const isRoot = process.getuid() === 0
@@ -169,8 +169,8 @@ test('nodes serve where the vDSO has no clock', async t => {
   fs.chmodSync(dir, 0o755)
   for (const name of ['cryptod', 'attestd', 'gossipd', 'proxyd']) {
     fs.writeFileSync(path.join(dir, `meshllm-${name}`), '#!/bin/sh\n' +
-      `exec ${program('tests/tools/without-vdso')} ` +
-      `${program(`meshllm-${name}`)} "$@"\n`, { mode: 0o755 })
+      `exec ${openProgram('tests/tools/without-vdso')} ` +
+      `${openProgram(`meshllm-${name}`)} "$@"\n`, { mode: 0o755 })
   }
   // With TEST_REACH it is the tracer that takes it from them.
   const args = process.env.TEST_REACH ? [] : [`--daemon-dir=${dir}`]

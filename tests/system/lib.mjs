@@ -31,6 +31,10 @@ function isOpen (dir) {
   return (statSync(dir).mode & 1) !== 0 && (parent === dir || isOpen(parent))
 }
 
+// What others than root start.
+const OPEN = ['ctl/meshllm', 'tests/tools/without-vdso', ...DAEMONS,
+  ...DAEMONS.map(d => `tests/malloc/${d}`)]
+
 // Where the programs are for those that are not root: copies when the build is
 // in a folder closed to others, as /root is on a fresh machine.
 let openDir
@@ -40,8 +44,7 @@ function programs () {
   openDir = mkdtempSync(path.join(tmpdir(), 'meshllm-programs-'))
   chmodSync(openDir, 0o711)
   process.on('exit', () => rmSync(openDir, { recursive: true, force: true }))
-  for (const name of ['ctl/meshllm', ...DAEMONS,
-    ...DAEMONS.map(d => `tests/malloc/${d}`)]) {
+  for (const name of OPEN) {
     const from = path.join(buildDir, name)
     if (!existsSync(from)) continue
     const to = path.join(openDir, name)
@@ -51,10 +54,13 @@ function programs () {
   return openDir
 }
 
-export function meshllm () {
-  program('ctl/meshllm')
-  return path.join(programs(), 'ctl/meshllm')
+// A program that a daemon's own user is to run.
+export function openProgram (name) {
+  program(name)
+  return path.join(programs(), name)
 }
+
+export const meshllm = () => openProgram('ctl/meshllm')
 
 // Calls fn until it returns something true; the last error is the reason.
 export async function waitFor (what, fn, { ms = 15000, every = 50 } = {}) {

@@ -6,7 +6,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { buildDir, program, sleep, startNode, waitFor } from './lib.mjs'
+import { openProgram, program, sleep, startNode, waitFor } from './lib.mjs'
 import { ask } from './http.mjs'
 import { rssKib } from './processes.mjs'
 
@@ -37,7 +37,7 @@ function programs (t, name, attack) {
       fs.chmodSync(file, 0o755)
       fs.writeFileSync(`${file}.attack`, attack)
     } else {
-      fs.symlinkSync(path.join(buildDir, `meshllm-${daemon}`), file)
+      fs.symlinkSync(openProgram(`meshllm-${daemon}`), file)
     }
   }
   return dir
