@@ -146,35 +146,45 @@ wants_route(const struct http_request *request)
 	return f != NULL && f->value.len > 0 && !slice_is(f->value, "0");
 }
 
-static void
-begin_post(struct client_conn *c, enum endpoint endpoint,
-    const struct http_request *request, struct access_key *key)
+// By what its head says of it.
+static bool
+refuse_body(struct client_conn *c, enum endpoint endpoint,
+    const struct http_request *request, struct slice *ret_boundary)
 {
-	bool keep_alive = c->keep_alive;
-	struct slice boundary;
-	const char *why;
+	const char *why =
+	    content_refusal(endpoint, &request->fields, ret_boundary);
 
-	// Refused before its body was read: the connection has to end.
-	c->keep_alive = false;
-	why = content_refusal(endpoint, &request->fields, &boundary);
 	if (why != NULL) {
 		client_refuse(c, 415, "unsupported_content_type", why);
-		return;
+		return true;
 	}
 	// Without one there is no body, and what follows a next request; who
 	// sent a body all the same meant something else.
 	if (request->framing == HTTP_BODY_NONE) {
 		client_refuse(c, 411, "length_required",
 		    "Content-Length or a chunked body is needed");
-		return;
+		return true;
 	}
 	if (request->framing == HTTP_BODY_LENGTH &&
 	    request->length > BODY_MAX) {
 		client_refuse(c, 413, "request_too_large",
 		    "the body is larger than 70 MiB");
-		return;
+		return true;
 	}
-	if (begin_request(c, endpoint) < 0)
+	return false;
+}
+
+static void
+begin_post(struct client_conn *c, enum endpoint endpoint,
+    const struct http_request *request, struct access_key *key)
+{
+	bool keep_alive = c->keep_alive;
+	struct slice boundary;
+
+	// Refused before its body was read: the connection has to end.
+	c->keep_alive = false;
+	if (refuse_body(c, endpoint, request, &boundary) ||
+	    begin_request(c, endpoint) < 0)
 		return;
 	c->req->key = access_key_take(key);
 	if (key == NULL)

@@ -48,14 +48,39 @@ refuse_for_now(struct inbound *in)
 	request_fail(in->req, &failure);
 }
 
+static int
+expect_body(struct inbound *in, const struct http_request *request)
+{
+	enum endpoint endpoint = in->req->endpoint;
+	struct slice boundary;
+	const char *unreadable =
+	    content_refusal(endpoint, &request->fields, &boundary);
+
+	if (unreadable != NULL) {
+		inbound_refuse(in, 415, "unsupported_content_type", unreadable);
+		return -EBADMSG;
+	}
+	if (endpoint_has_form(endpoint) &&
+	    request_expect_form(in->req, boundary) < 0) {
+		inbound_refuse(in, 503, "overloaded", "out of memory");
+		return -ENOMEM;
+	}
+	if (request->framing == HTTP_BODY_LENGTH &&
+	    request->length > BODY_MAX) {
+		inbound_refuse(in, 413, "request_too_large",
+		    "the body is larger than 70 MiB");
+		return -EMSGSIZE;
+	}
+	http_body_init(&in->body, request->framing, request->length);
+	return 0;
+}
+
 // Like an API client's, but with fewer paths.  0: its body may follow.
 int
 inbound_take_head(struct inbound *in, const uint8_t *head, size_t len)
 {
 	struct http_request request;
 	struct http_refusal why;
-	const char *unreadable;
-	struct slice boundary;
 	struct route route;
 
 	if (http_request_parse(head, len, HTTP_HOST_OPTIONAL, &request, &why) <
@@ -83,24 +108,7 @@ inbound_take_head(struct inbound *in, const uint8_t *head, size_t len)
 		models_answer_list(in->req);
 		return -EALREADY;
 	}
-	unreadable =
-	    content_refusal(route.endpoint, &request.fields, &boundary);
-	if (unreadable != NULL) {
-		inbound_refuse(in, 415, "unsupported_content_type", unreadable);
-		return -EBADMSG;
-	}
-	if (endpoint_has_form(route.endpoint) &&
-	    request_expect_form(in->req, boundary) < 0) {
-		inbound_refuse(in, 503, "overloaded", "out of memory");
-		return -ENOMEM;
-	}
-	if (request.framing == HTTP_BODY_LENGTH && request.length > BODY_MAX) {
-		inbound_refuse(in, 413, "request_too_large",
-		    "the body is larger than 70 MiB");
-		return -EMSGSIZE;
-	}
-	http_body_init(&in->body, request.framing, request.length);
-	return 0;
+	return expect_body(in, &request);
 }
 
 // Feed the body; bytes behind it are discarded.  Not 0: it was refused.

@@ -290,6 +290,30 @@ keep_loads(struct peer *peer, const struct peer *old)
 	}
 }
 
+// What is not news of the peer, but was learned of it here, stays.
+static void
+replace(struct peers *peers, struct peer *old, struct peer *peer)
+{
+	note_lost_models(peers, old, peer);
+	keep_loads(peer, old);
+	// A verdict is about the evidence that it was made on.
+	if (same_evidence(peer, old))
+		peer->verdict = old->verdict;
+	peer->verdict_asked = old->verdict_asked;
+	peer->session = old->session;
+	peer->in_flight = old->in_flight;
+	// Another release may not show what this one did.
+	peer->shows_life |=
+	    old->shows_life && strcmp(old->version, peer->version) == 0;
+	peer->breaker = old->breaker;
+	if (peer->connected && !old->connected)
+		breaker_hope(&peer->breaker);
+	free(old->models);
+	free(old->evidence);
+	*old = *peer;
+	free(peer);
+}
+
 static int
 commit(struct peers *peers, struct peer **ret)
 {
@@ -303,24 +327,7 @@ commit(struct peers *peers, struct peer **ret)
 		    compare_models);
 	peers->staging.peer = NULL;
 	if (old != NULL) {
-		note_lost_models(peers, old, peer);
-		keep_loads(peer, old);
-		// A verdict is about the evidence that it was made on.
-		if (same_evidence(peer, old))
-			peer->verdict = old->verdict;
-		peer->verdict_asked = old->verdict_asked;
-		peer->session = old->session;
-		peer->in_flight = old->in_flight;
-		// Another release may not show what this one did.
-		peer->shows_life |=
-		    old->shows_life && strcmp(old->version, peer->version) == 0;
-		peer->breaker = old->breaker;
-		if (peer->connected && !old->connected)
-			breaker_hope(&peer->breaker);
-		free(old->models);
-		free(old->evidence);
-		*old = *peer;
-		free(peer);
+		replace(peers, old, peer);
 		*ret = old;
 		return 0;
 	}
