@@ -128,6 +128,11 @@ void trust_watch_done(struct attestd *);
 void trust_look(struct attestd *);
 
 // ---- handle_verdict.c, verifier
+// What proxyd asks about; evidence: field 38, or NULL.  The question points
+// into it.  -EPROTO when a length is not lawful.
+MUST_CHECK int verdict_question(const struct attestd *,
+    const ProtobufCBinaryData *node, const ProtobufCBinaryData *key,
+    const ProtobufCBinaryData *evidence, struct level_question *ret);
 void verdict_judge(
     struct attestd *, const struct level_question *, struct verdict *ret);
 

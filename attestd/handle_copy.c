@@ -64,22 +64,15 @@ handle_evidence_copy(
 	    (const Ipc__EvidenceCopyRequest *)msg;
 	struct attestd *d = ipc_peer_daemon(peer);
 	Ipc__EvidenceCopyReply reply = IPC__EVIDENCE_COPY_REPLY__INIT;
-	struct level_question question = { .now_ms = clock_unix_ms(),
-		.cache = d->blob_cache };
+	struct level_question question;
 	struct evidence_file file;
 	AUTO_FD fd = take_fd(&frame->fd);
+	int r;
 
-	if (request->endpoint_id.len != ENDPOINT_ID_LEN ||
-	    request->inference_key.len != INFERENCE_KEY_LEN ||
-	    (request->has_evidence && request->evidence.len > EVIDENCE_MAX))
-		return -EPROTO;
-	memcpy(question.node, request->endpoint_id.data, ENDPOINT_ID_LEN);
-	memcpy(question.inference_key, request->inference_key.data,
-	    INFERENCE_KEY_LEN);
-	if (request->has_evidence) {
-		question.blob = request->evidence.data;
-		question.blob_len = request->evidence.len;
-	}
+	r = verdict_question(d, &request->endpoint_id, &request->inference_key,
+	    request->has_evidence ? &request->evidence : NULL, &question);
+	if (r < 0)
+		return r;
 	trust_look(d);
 	choose(d, &question, &file);
 	reply.length = send_file(fd, &file);

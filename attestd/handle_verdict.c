@@ -9,6 +9,25 @@
 #include "attestd/level.h"
 #include "common/log.h"
 
+int
+verdict_question(const struct attestd *d, const ProtobufCBinaryData *node,
+    const ProtobufCBinaryData *key, const ProtobufCBinaryData *evidence,
+    struct level_question *ret)
+{
+	if (node->len != ENDPOINT_ID_LEN || key->len != INFERENCE_KEY_LEN ||
+	    (evidence != NULL && evidence->len > EVIDENCE_MAX))
+		return -EPROTO;
+	*ret = (struct level_question){ .now_ms = clock_unix_ms(),
+		.cache = d->blob_cache };
+	memcpy(ret->node, node->data, ENDPOINT_ID_LEN);
+	memcpy(ret->inference_key, key->data, INFERENCE_KEY_LEN);
+	if (evidence != NULL) {
+		ret->blob = evidence->data;
+		ret->blob_len = evidence->len;
+	}
+	return 0;
+}
+
 // By the blob of the old network, and by evidence v2 if it has shown some on
 // this connection.
 void
@@ -38,23 +57,16 @@ handle_verdict(
 	const Ipc__VerdictRequest *request = (const Ipc__VerdictRequest *)msg;
 	struct attestd *d = ipc_peer_daemon(peer);
 	Ipc__VerdictReply reply = IPC__VERDICT_REPLY__INIT;
-	struct level_question question = { .now_ms = clock_unix_ms(),
-		.cache = d->blob_cache };
+	struct level_question question;
 	struct verdict verdict;
+	int r;
 
-	if (request->endpoint_id.len != ENDPOINT_ID_LEN ||
-	    request->inference_key.len != INFERENCE_KEY_LEN ||
-	    (request->has_evidence && request->evidence.len > EVIDENCE_MAX) ||
-	    (request->has_binding &&
-		request->binding.len != ATTESTD_BINDING_LEN))
+	if (request->has_binding && request->binding.len != ATTESTD_BINDING_LEN)
 		return -EPROTO;
-	memcpy(question.node, request->endpoint_id.data, ENDPOINT_ID_LEN);
-	memcpy(question.inference_key, request->inference_key.data,
-	    INFERENCE_KEY_LEN);
-	if (request->has_evidence) {
-		question.blob = request->evidence.data;
-		question.blob_len = request->evidence.len;
-	}
+	r = verdict_question(d, &request->endpoint_id, &request->inference_key,
+	    request->has_evidence ? &request->evidence : NULL, &question);
+	if (r < 0)
+		return r;
 	question.binding = request->has_binding ? request->binding.data : NULL;
 	trust_look(d);
 	verdict_judge(d, &question, &verdict);
