@@ -46,21 +46,14 @@ attestd_stop(struct attestd *d)
 }
 
 static void
-tell_lost(struct attestd *d, enum ipc_role role)
-{
-	for (size_t i = 0; i < d->role->n_channels; i++)
-		if (d->role->channels[i] == role)
-			service_lost(d->service, i);
-}
-
-static void
 on_closed(struct ipc_peer *peer, int reason)
 {
 	struct attestd *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
-	tell_lost(d, role);
+	service_role_lost(
+	    d->service, d->role->channels, d->role->n_channels, role);
 	if (role == ROLE_CRYPTOD)
 		signer_forget(d);
 	service_log_lost(

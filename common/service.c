@@ -387,6 +387,15 @@ service_lost(struct service *s, size_t door)
 	tell_status(s);
 }
 
+void
+service_role_lost(
+    struct service *s, const enum ipc_role *roles, size_t n, enum ipc_role role)
+{
+	for (size_t i = 0; i < n; i++)
+		if (roles[i] == role)
+			service_lost(s, i);
+}
+
 enum log_level
 service_lost_level(const struct service *s, const struct ipc_peer *peer,
     int reason, bool is_stopping)

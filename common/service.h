@@ -70,6 +70,9 @@ void service_ready(struct service *);
 void service_stopping(struct service *);
 // The channel behind a door is lost; knock again if that is ours to do.
 void service_lost(struct service *, size_t door);
+// The same by the role at its other end; roles: of all doors, in their order.
+void service_role_lost(
+    struct service *, const enum ipc_role *roles, size_t n, enum ipc_role);
 // How bad is it that a channel is lost?  The parent sees for itself that a
 // sibling ended and says why; under systemd nobody else tells, but who was
 // told to stop has said so.

@@ -191,21 +191,14 @@ cryptod_stop(struct cryptod *d)
 }
 
 static void
-tell_lost(struct cryptod *d, enum ipc_role role)
-{
-	for (size_t i = 0; i < cryptod_n_channels; i++)
-		if (cryptod_channels[i] == role)
-			service_lost(d->service, i);
-}
-
-static void
 on_closed(struct ipc_peer *peer, int reason)
 {
 	struct cryptod *d = ipc_peer_daemon(peer);
 	enum ipc_role role = ipc_peer_role(peer);
 
 	d->peers[role] = NULL;
-	tell_lost(d, role);
+	service_role_lost(
+	    d->service, cryptod_channels, cryptod_n_channels, role);
 	service_log_lost(
 	    d->service, peer, ipc_role_name(role), reason, d->is_stopped);
 	if (role == ROLE_PARENT)

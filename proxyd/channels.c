@@ -43,9 +43,7 @@ forget_peers(struct proxyd *d)
 static void
 lost(struct proxyd *d, enum ipc_role role)
 {
-	for (size_t i = 0; i < PROXYD_CHANNELS; i++)
-		if (roles[i] == role)
-			service_lost(d->service, i);
+	service_role_lost(d->service, roles, PROXYD_CHANNELS, role);
 	if (role == ROLE_GOSSIPD && d->service != NULL)
 		forget_peers(d);
 }
