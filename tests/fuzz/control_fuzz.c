@@ -4,14 +4,11 @@
 // is given back when the streams are closed, and no peer holds more of it
 // than its limit.
 #include <event2/event.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
-#include "common/loop.h"
-#include "gossipd/gossipd.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_gossipd.h"
 #include "tests/fuzz/quic_stub.h"
 
 enum { STREAMS = 8 };
@@ -28,16 +25,8 @@ check(bool promise)
 static void
 start(void)
 {
-	struct gossip_config config = { .seed = 1 };
-
-	log_set_level(LOG_ERROR);
-	check(sodium_init() != -1);
-	check((d = calloc(1, sizeof(*d))) != NULL);
-	TAILQ_INIT(&d->waiting);
-	d->mesh_id_fd = -1;
-	check(loop_new(&d->base) == 0);
+	d = fuzz_gossipd_new();
 	d->greet = evtimer_new(d->base, NULL, NULL);
-	check(gossip_new(&d->gossip, &config) == 0);
 }
 
 static void

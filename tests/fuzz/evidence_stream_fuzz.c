@@ -2,14 +2,11 @@
 // transport and with a signer that answers whatever it is asked.  Whatever the
 // bytes: the signer gets fields of fixed size, and when the streams are closed
 // nothing is left.
-#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
-#include "common/loop.h"
-#include "gossipd/gossipd.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_gossipd.h"
 #include "tests/fuzz/fuzz_peer.h"
 #include "tests/fuzz/quic_stub.h"
 
@@ -27,14 +24,7 @@ check(bool promise)
 static void
 start(void)
 {
-	struct gossip_config config = { .seed = 1 };
-
-	log_set_level(LOG_ERROR);
-	check(sodium_init() != -1 && (d = calloc(1, sizeof(*d))) != NULL);
-	TAILQ_INIT(&d->waiting);
-	d->mesh_id_fd = -1;
-	check(loop_new(&d->base) == 0);
-	check(gossip_new(&d->gossip, &config) == 0);
+	d = fuzz_gossipd_new();
 	fuzz_peers_init(
 	    &peers, ROLE_GOSSIPD, gossipd_rules, gossipd_n_rules, d);
 	d->signer = peers.peers[ROLE_SIGNER][1];

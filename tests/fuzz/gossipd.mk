@@ -23,16 +23,17 @@ tests_fuzz_addr_json_fuzz_LDADD = $(GOSSIP_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/addr_json
 
 # The daemon: its rule table, and its streams over a stub of the transport.
+FUZZ_GOSSIPD = tests/fuzz/fuzz_gossipd.c tests/fuzz/fuzz_gossipd.h
 FUZZ_TARGETS += tests/fuzz/gossipd_ipc_fuzz
 tests_fuzz_gossipd_ipc_fuzz_SOURCES = tests/fuzz/gossipd_ipc_fuzz.c \
-	tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h
+	$(FUZZ_GOSSIPD) tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h
 tests_fuzz_gossipd_ipc_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
 tests_fuzz_gossipd_ipc_fuzz_LDADD = $(GOSSIPD_LIBS) $(FUZZ_LIBS)
 EXTRA_DIST += tests/fuzz/corpus/gossipd_ipc
 
 FUZZ_TARGETS += tests/fuzz/control_fuzz
 tests_fuzz_control_fuzz_SOURCES = tests/fuzz/control_fuzz.c \
-	tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
+	$(FUZZ_GOSSIPD) tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
 tests_fuzz_control_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
 tests_fuzz_control_fuzz_LDADD = gossipd/libgossipd.a \
 	attestd/libattestd_client.a gossipd/libgossip.a \
@@ -42,7 +43,7 @@ EXTRA_DIST += tests/fuzz/corpus/control
 
 FUZZ_TARGETS += tests/fuzz/evidence_stream_fuzz
 tests_fuzz_evidence_stream_fuzz_SOURCES = tests/fuzz/evidence_stream_fuzz.c \
-	tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h \
+	$(FUZZ_GOSSIPD) tests/fuzz/fuzz_peer.c tests/fuzz/fuzz_peer.h \
 	tests/fuzz/quic_stub.c tests/fuzz/quic_stub.h
 tests_fuzz_evidence_stream_fuzz_CFLAGS = $(GOSSIPD_CFLAGS)
 tests_fuzz_evidence_stream_fuzz_LDADD = $(tests_fuzz_control_fuzz_LDADD)

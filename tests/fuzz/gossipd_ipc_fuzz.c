@@ -1,12 +1,8 @@
 // Target: gossipd_rules and their handlers, through ipc_dispatch: what a
 // proxyd or cryptod that was taken over can say.  Whatever the bytes: only
 // proxyd is answered, and the node announces no more than its limits.
-#include <sodium.h>
-
-#include "common/log.h"
-#include "common/loop.h"
-#include "gossipd/gossipd.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_gossipd.h"
 #include "tests/fuzz/fuzz_peer.h"
 
 static struct fuzz_peers peers;
@@ -22,14 +18,7 @@ check(bool promise)
 static void
 start(void)
 {
-	struct gossip_config config = { .seed = 1 };
-
-	log_set_level(LOG_ERROR);
-	check(sodium_init() != -1 && (d = calloc(1, sizeof(*d))) != NULL);
-	check(loop_new(&d->base) == 0);
-	TAILQ_INIT(&d->waiting);
-	d->mesh_id_fd = -1;
-	check(gossip_new(&d->gossip, &config) == 0);
+	d = fuzz_gossipd_new();
 	fuzz_peers_init(
 	    &peers, ROLE_GOSSIPD, gossipd_rules, gossipd_n_rules, d);
 	d->proxyd = peers.peers[ROLE_PROXYD][1];
