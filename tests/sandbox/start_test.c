@@ -1,7 +1,6 @@
 // What every daemon does with what it was started with: variables, limits,
 // its name.  Looked at from outside, as root, in the running process.
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/sandbox/daemon.h"
+#include "tests/unit/folder.h"
 
 enum { WAIT_MS = 30000, STEP_MS = 10 };
 
@@ -182,19 +182,10 @@ setup(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(dir);
 }
 
 int

@@ -18,16 +18,16 @@ EVIDENCE_TEST_CFLAGS = $(EVIDENCE_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) \
 	-DTEST_SHARED='"$(abs_top_srcdir)/../shared"'
 EVIDENCE_TEST_LIBS = $(EVIDENCE_LIBS) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 
-tests_unit_attester_test_SOURCES = tests/unit/attester_test.c \
-	tests/unit/swtpm.c tests/unit/swtpm.h
+SWTPM = tests/unit/swtpm.c tests/unit/swtpm.h \
+	tests/unit/folder.c tests/unit/folder.h
+tests_unit_attester_test_SOURCES = tests/unit/attester_test.c $(SWTPM)
 tests_unit_attester_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
 	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
 tests_unit_attester_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_blob_test_SOURCES = tests/unit/blob_test.c
 tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
-TPM_HOST = tests/unit/tpm_host.c tests/unit/tpm_host.h tests/unit/swtpm.c \
-	tests/unit/swtpm.h
+TPM_HOST = tests/unit/tpm_host.c tests/unit/tpm_host.h $(SWTPM)
 tests_unit_examine_test_SOURCES = tests/unit/examine_test.c $(TPM_HOST)
 tests_unit_examine_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \
 	$(EVENT_CFLAGS) $(PROTOBUF_C_CFLAGS)
@@ -69,8 +69,7 @@ tests_unit_trust_test_LDADD = $(EVIDENCE_TEST_LIBS)
 check_PROGRAMS += tests/unit/session_test
 TESTS += tests/unit/session_test
 tests_unit_session_test_SOURCES = tests/unit/session_test.c \
-	tests/unit/swtpm.c tests/unit/swtpm.h \
-	tests/unit/tpm_host.c tests/unit/tpm_host.h
+	$(TPM_HOST)
 tests_unit_session_test_CFLAGS = $(ATTESTD_CFLAGS) $(TSS2_CFLAGS) \
 	$(CMOCKA_CFLAGS)
 tests_unit_session_test_LDADD = $(ATTESTD_LIBS) attestd/libattestd_client.a \
@@ -86,8 +85,7 @@ tests_unit_attestd_rules_test_LDADD = tests/unit/librulescheck.a \
 
 check_PROGRAMS += tests/sandbox/attestd_test
 TESTS += tests/sandbox/attestd_test
-tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c \
-	tests/unit/swtpm.c tests/unit/swtpm.h
+tests_sandbox_attestd_test_SOURCES = tests/sandbox/attestd_test.c $(SWTPM)
 tests_sandbox_attestd_test_CFLAGS = $(ATTESTD_CFLAGS) $(CMOCKA_CFLAGS) \
 	$(JANSSON_CFLAGS) -DTEST_DATA='"$(abs_top_srcdir)/tests/data"' \
 	-DBUILD_DIR='"$(abs_top_builddir)"'

@@ -1,6 +1,5 @@
 // `meshllm run` with fake daemons: what they are given, and every way in
 // which they end.
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 
 #include "common/cleanup.h"
 #include "common/process.h"
+#include "tests/unit/folder.h"
 
 enum { OUTPUT_MAX = 16384, RUN_MS = 60 * 1000 };
 
@@ -441,19 +441,10 @@ make_folder(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 remove_folder(void **state)
 {
 	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(dir);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, forget)

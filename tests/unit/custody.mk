@@ -10,7 +10,8 @@ tests_unit_landlock_test_LDADD = common/libcommon.a $(CAP_LIBS) $(SECCOMP_LIBS) 
 
 check_PROGRAMS += tests/sandbox/start_test
 TESTS += tests/sandbox/start_test
-tests_sandbox_start_test_SOURCES = tests/sandbox/start_test.c
+tests_sandbox_start_test_SOURCES = tests/sandbox/start_test.c \
+	tests/unit/folder.c tests/unit/folder.h
 tests_sandbox_start_test_CFLAGS = $(CRYPTOD_CFLAGS) $(CMOCKA_CFLAGS) \
 	-DBUILD_DIR='"$(abs_top_builddir)"'
 tests_sandbox_start_test_LDADD = tests/sandbox/libdaemon.a $(COMMON_LIBS) \
@@ -44,7 +45,8 @@ tests_unit_measured_test_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/posture_test
 TESTS += tests/unit/posture_test
-tests_unit_posture_test_SOURCES = tests/unit/posture_test.c
+tests_unit_posture_test_SOURCES = tests/unit/posture_test.c \
+	tests/unit/folder.c tests/unit/folder.h
 tests_unit_posture_test_CFLAGS = $(AM_CFLAGS) $(PROTOBUF_C_CFLAGS) \
 	$(CMOCKA_CFLAGS)
 tests_unit_posture_test_LDADD = common/libcommon.a $(CMOCKA_LIBS)

@@ -3,7 +3,6 @@
 #include "common/posture.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "gossipd/node_codec.h"
+#include "tests/unit/folder.h"
 
 static char dir[] = "/tmp/posture_test.XXXXXX";
 static struct posture posture;
@@ -221,15 +221,6 @@ what_says_something_unheard_of_is_unknown(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 make_machine(void **state)
 {
 	(void)state;
@@ -241,7 +232,7 @@ static int
 remove_machine(void **state)
 {
 	(void)state;
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(dir);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_machine, remove_machine)

@@ -3,7 +3,6 @@
 #include "tests/unit/swtpm.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "tests/unit/folder.h"
 
 static void
 write_file(const struct swtpm *s, const char *name, const char *format)
@@ -155,19 +156,10 @@ swtpm_kill(struct swtpm *s)
 	s->pid = -1;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void
 swtpm_stop(struct swtpm *s)
 {
 	if (s->pid != -1)
 		swtpm_kill(s);
-	assert_int_equal(nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(folder_remove(s->dir), 0);
 }
