@@ -1,7 +1,8 @@
 // Software TPMs with a certification authority of their own, for hosts of the
 // system tests.  One authority for all that are started with the same `ca`.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
+  'node:fs'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,10 +18,17 @@ const listens = socket => readFileSync('/proc/net/unix', 'utf8').split('\n')
   .map(line => line.trim().split(/\s+/))
   .some(([, , , flags, , , , file]) => file === socket && flags === LISTENS)
 
+// attestd may have a user of its own.
+function openFolder (name) {
+  const dir = mkdtempSync(path.join(tmpdir(), name))
+  chmodSync(dir, 0o711)
+  return dir
+}
+
 // Who certifies TPMs: a folder with its keys, made by the first TPM.
 export class Authority {
   constructor (t) {
-    this.dir = mkdtempSync(path.join(tmpdir(), 'meshllm-ca-'))
+    this.dir = openFolder('meshllm-ca-')
     t.after(() => rmSync(this.dir, { recursive: true, force: true }))
     this.chain = path.join(this.dir, 'chain.pem')
     this.root = path.join(this.dir, 'swtpm-localca-rootca-cert.pem')
@@ -46,7 +54,7 @@ export class Authority {
 
 export class Swtpm {
   constructor (t, ca) {
-    this.dir = mkdtempSync(path.join(tmpdir(), 'meshllm-tpm-'))
+    this.dir = openFolder('meshllm-tpm-')
     this.ca = ca
     this.socket = path.join(this.dir, 'sock')
     this.attester = `tpm2:swtpm:path=${this.socket}`
@@ -64,8 +72,9 @@ export class Swtpm {
   async start () {
     rmSync(this.socket, { force: true })
     this.process = new Program('swtpm', ['socket', '--tpm2', '--tpmstate',
-      `dir=${this.dir}`, '--server', `type=unixio,path=${this.socket}`,
-      '--ctrl', `type=unixio,path=${this.socket}.ctrl`,
+      `dir=${this.dir}`,
+      '--server', `type=unixio,path=${this.socket},mode=0666`,
+      '--ctrl', `type=unixio,path=${this.socket}.ctrl,mode=0666`,
       '--flags', 'not-need-init,startup-clear'])
     await waitFor('swtpm', () => listens(this.socket))
     return this
@@ -86,7 +95,7 @@ export class Swtpm {
     const server = createServer(node => {
       node.on('error', () => {})
       node.on('data', command => this.ask(command, a => node.write(a)))
-    }).listen(path).unref()
+    }).listen({ path, readableAll: true, writableAll: true }).unref()
     await once(server, 'listening')
     this.attester = `tpm2:swtpm:path=${path}`
     return this
