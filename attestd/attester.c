@@ -3,8 +3,6 @@
 #include "attestd/attester_impl.h"
 
 #include <openssl/ec.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 enum { GENERATED_LEN = 4 };
@@ -37,33 +35,6 @@ attester_parse(
 	return -EINVAL;
 }
 
-// All certificates of the file, at most ATTESTER_CHAIN_MAX.
-static int
-load_chain(struct attester *a, const char *path)
-{
-	BIO *file = BIO_new_file(path, "r");
-	X509 *cert;
-	int r = 0;
-
-	if (file == NULL)
-		return -ENOENT;
-	while (r == 0 &&
-	    (cert = PEM_read_bio_X509(file, NULL, NULL, NULL)) != NULL) {
-		uint8_t **at = &a->chain[a->n_chain];
-		int n = -1;
-
-		if (a->n_chain < ATTESTER_CHAIN_MAX)
-			n = i2d_X509(cert, at);
-		X509_free(cert);
-		if (n <= 0)
-			r = -EMSGSIZE;
-		else
-			a->chain_len[a->n_chain++] = (size_t)n;
-	}
-	BIO_free(file);
-	return r == 0 && a->n_chain == 0 ? -EBADMSG : r;
-}
-
 int
 attester_new(const struct attester_config *config, struct attester **ret)
 {
@@ -79,14 +50,7 @@ attester_new(const struct attester_config *config, struct attester **ret)
 			return -ENOMEM;
 		}
 	}
-	if (config->ek_chain != NULL) {
-		int r = load_chain(a, config->ek_chain);
-
-		if (r < 0) {
-			attester_free(a);
-			return r;
-		}
-	}
+	a->chain = config->ek_chain;
 	if (a->kind == ATTESTER_TPM2) {
 		tpm_init(&a->tpm, config->tcti);
 		a->tpm.tcti.is_interrupted = config->is_interrupted;
@@ -104,8 +68,7 @@ attester_free(struct attester *a)
 	if (a == NULL)
 		return;
 	EVP_PKEY_free(a->key);
-	for (size_t i = 0; i < a->n_chain; i++)
-		OPENSSL_free(a->chain[i]);
+	chain_file_done(&a->chain);
 	if (a->kind == ATTESTER_TPM2)
 		tpm_close(&a->tpm);
 	free(a);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attestd/chain_file.h"
 #include "attestd/p256.h"
 #include "attestd/tpm_alg.h"
 #include "attestd/tpm_attest.h"
@@ -17,14 +18,14 @@
 enum attester_kind { ATTESTER_NONE, ATTESTER_SOFTWARE, ATTESTER_TPM2 };
 
 enum {
-	ATTESTER_CHAIN_MAX = 6, // certificates beside the TPM's own
 	ATTESTER_PCRS = 0x7fff, // 0 to 14: firmware, boot, Secure Boot, MOK
 };
 
 struct attester_config {
 	enum attester_kind kind;
-	const char *tcti;     // device:PATH or swtpm:path=PATH
-	const char *ek_chain; // PEM file with the issuers, or NULL
+	const char *tcti; // device:PATH or swtpm:path=PATH
+	// Who certified the TPM: the attester's, once it is there.
+	struct chain_file ek_chain;
 	// NULL, or asked when interrupt_fd can be read: shall we not wait for
 	// the TPM any more?
 	bool (*is_interrupted)(int fd);

@@ -7,12 +7,9 @@
 
 struct attester {
 	enum attester_kind kind;
-	EVP_PKEY *key;	// ATTESTER_SOFTWARE
-	struct tpm tpm; // ATTESTER_TPM2
-	// Who certified the TPM, DER; owned.
-	uint8_t *chain[ATTESTER_CHAIN_MAX];
-	size_t chain_len[ATTESTER_CHAIN_MAX];
-	size_t n_chain;
+	EVP_PKEY *key;		 // ATTESTER_SOFTWARE
+	struct tpm tpm;		 // ATTESTER_TPM2
+	struct chain_file chain; // who certified the TPM
 };
 
 #endif

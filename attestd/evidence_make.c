@@ -100,9 +100,9 @@ sign_tpm(struct attester *a, struct parts *p, const uint8_t *hash,
 		return 0;
 	e->certs[e->n_certs++] =
 	    (struct tpm_bytes){ t->ek_cert, t->ek_cert_len };
-	for (size_t i = 0; i < a->n_chain; i++)
+	for (size_t i = 0; i < a->chain.n; i++)
 		e->certs[e->n_certs++] =
-		    (struct tpm_bytes){ a->chain[i], a->chain_len[i] };
+		    (struct tpm_bytes){ a->chain.der[i], a->chain.len[i] };
 	return 0;
 }
 

@@ -34,6 +34,7 @@ noinst_LIBRARIES += attestd/libevidence.a
 attestd_libevidence_a_SOURCES = \
 	attestd/blob.c attestd/blob.h \
 	attestd/blob_cache.c attestd/blob_cache.h \
+	attestd/chain_file.c attestd/chain_file.h \
 	attestd/ek_chain.c attestd/ek_chain.h attestd/vendor_roots.c \
 	attestd/evidence.c attestd/evidence.h \
 	attestd/evidence_file.c attestd/evidence_file.h \

@@ -188,6 +188,18 @@ init_verifier(struct attestd *d, const char *state_dir, struct paths *ret)
 	return trust_watch_init(d, state_dir);
 }
 
+// Like an option that is wrong: it will be so at the next start, too.
+static void
+read_chain_or_die(const char *path, struct chain_file *ret)
+{
+	const char *why;
+
+	if (path == NULL || chain_file_read(path, ret, &why) == 0)
+		return;
+	(void)fprintf(stderr, "meshllm-attestd: ek-chain: %s: %s\n", path, why);
+	exit(2);
+}
+
 // What only one of the two has.
 static int
 init_role(struct attestd *d, const struct settings *s, struct paths *ret)
@@ -202,7 +214,7 @@ init_role(struct attestd *d, const struct settings *s, struct paths *ret)
 		return init_verifier(d, s->state_dir, ret);
 	if ((r = attester_parse(s->attester, &config, &why)) < 0)
 		return r;
-	config.ek_chain = s->ek_chain;
+	read_chain_or_die(s->ek_chain, &config.ek_chain);
 	// A device that is not there now cannot be allowed, nor opened later.
 	if (config.kind == ATTESTER_TPM2 &&
 	    tcti_fd_is_conf(config.tcti, &ret->at[0].path, &is_socket) &&

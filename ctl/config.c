@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attestd/chain_file.h"
 #include "common/address.h"
 #include "common/api_keys.h"
 #include "common/backend_url.h"
@@ -119,12 +120,28 @@ check_backend(const char *path, const char *value)
 	    : 0;
 }
 
+static int
+check_chain(const char *path, const struct run_options *o)
+{
+	struct chain_file chain;
+	const char *why;
+
+	if (o->ek_chain == NULL)
+		return 0;
+	if (chain_file_read(o->ek_chain, &chain, &why) < 0)
+		return complain(path, "ek-chain", "%s: %s", o->ek_chain, why);
+	chain_file_done(&chain);
+	return 0;
+}
+
 // What one value alone does not show.
 static int
 check_together(const char *path, const struct run_options *o)
 {
 	int r = check_api(path, o);
 
+	if (check_chain(path, o) < 0)
+		r = -EINVAL;
 	for (size_t i = 0; i < o->backend.n; i++)
 		if (check_backend(path, o->backend.values[i]) < 0)
 			r = -EINVAL;

@@ -23,6 +23,8 @@ describe('config check', () => {
     fs.writeFileSync(noKeys, '# nobody\n')
     secret = path.join(dir, 'secret')
     fs.writeFileSync(secret, 'sk-1\n', { mode: 0o600 })
+    fs.writeFileSync(path.join(dir, 'cut.pem'),
+      '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
   })
   const check = text => {
     fs.writeFileSync(file, text)
@@ -64,6 +66,7 @@ allow-plaintext-peers = no
     assert.equal(empty.status, 0)
   })
 
+  const chain = file => `[attestd]\nattester = software\nek-chain = ${file}\n`
   const line = (key, value) => `[proxyd]\n\n${key} = ${value}\n`
   const wrong = [
     ['[nonsense]\n', /:1: unknown section/],
@@ -98,6 +101,10 @@ allow-plaintext-peers = no
     [line('queue-requests', '0'), /:3: queue-requests.*too small/],
     // What shows only together with other values, or with a file.
     [line('api-keys', '/nowhere/keys'), /api-keys: \/nowhere\/keys: No such/],
+    [chain('/nowhere/ek.pem'), /ek-chain: \/nowhere\/ek\.pem: No such/],
+    [chain('/'), /ek-chain: \/: Is a directory/],
+    [() => chain(noKeys), /ek-chain: .*no-keys: no certificate/],
+    [() => chain(path.join(dir, 'cut.pem')), /ek-chain: .*cut\.pem: .*damaged/],
     [line('api', '0.0.0.0:1'), /api: 0\.0\.0\.0:1 is not loopback/],
     [() => `${line('api', '0.0.0.0:1')}api-keys = ${noKeys}\n`,
       /api: .*needs api-keys with a key/],

@@ -5,7 +5,7 @@ EXTRA_DIST += tests/data/c_attestation.json tests/data/d_challenge.json \
 
 if HAVE_CMOCKA
 EVIDENCE_TESTS = tests/unit/attester_test tests/unit/blob_test \
-	tests/unit/credential_test \
+	tests/unit/chain_file_test tests/unit/credential_test \
 	tests/unit/ctl_trust_test tests/unit/ek_chain_test \
 	tests/unit/evidence_test tests/unit/examine_test \
 	tests/unit/held_test tests/unit/p256_test \
@@ -27,6 +27,9 @@ tests_unit_attester_test_LDADD = $(ATTESTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_blob_test_SOURCES = tests/unit/blob_test.c
 tests_unit_blob_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
 tests_unit_blob_test_LDADD = $(EVIDENCE_TEST_LIBS)
+tests_unit_chain_file_test_SOURCES = tests/unit/chain_file_test.c
+tests_unit_chain_file_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS)
+tests_unit_chain_file_test_LDADD = $(EVIDENCE_TEST_LIBS)
 TPM_HOST = tests/unit/tpm_host.c tests/unit/tpm_host.h $(SWTPM)
 tests_unit_examine_test_SOURCES = tests/unit/examine_test.c $(TPM_HOST)
 tests_unit_examine_test_CFLAGS = $(EVIDENCE_TEST_CFLAGS) $(TSS2_CFLAGS) \

@@ -60,13 +60,14 @@ tpm_host_setup(void **state)
 {
 	struct tpm_host *h = calloc(1, sizeof(*h));
 	struct attester_config c = { .kind = ATTESTER_TPM2 };
+	const char *why;
 
 	*state = NULL;
 	swtpm_start(&h->swtpm);
 	*state = h;
 	trust_authority(h);
 	c.tcti = h->swtpm.tcti;
-	c.ek_chain = h->chain;
+	assert_int_equal(chain_file_read(h->chain, &c.ek_chain, &why), 0);
 	assert_int_equal(attester_new(&c, &h->attester), 0);
 	if (attester_problem(h->attester) != NULL)
 		fail_msg("%s", attester_problem(h->attester));
