@@ -31,6 +31,11 @@ function whyNot () {
     return 'this machine makes no namespaces'
   }
   if (crun('--version').status !== 0) return 'crun is missing'
+  // Who enters a mount namespace gets its root: not ours, in a chroot.
+  const top = spawnSync('nsenter', ['--mount=/proc/self/ns/mnt', 'stat',
+    '-c', '%d %i', '/'], { encoding: 'utf8' }).stdout.trim()
+  const { dev, ino } = fs.statSync('/')
+  if (top !== `${dev} ${ino}`) return 'this is a chroot: crun exec leaves it'
   if (!fs.existsSync(PROFILE)) {
     return `no ${PROFILE} (golang-github-containers-common)`
   }
