@@ -117,6 +117,7 @@ struct link {
 	uint64_t greeted_at_ms; // monotonic: when that will be; 0: not yet
 	unsigned n_tunnels; // in both directions, inbound ones counted below
 	unsigned n_tunnels_in, n_control;
+	unsigned n_wide;	    // of n_tunnels_in, with a larger buffer
 	unsigned n_evidence;	    // inbound
 	uint64_t evidence_until_ms; // monotonic: its questions are used up to
 	unsigned n_refused;	    // streams, since refused_since_ms

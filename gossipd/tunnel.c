@@ -22,6 +22,7 @@ enum {
 	GATHER_MAX = 64 << 10,
 	WIDE_FROM = 128 << 10,
 	WIDE_BYTES = 512 << 10,
+	WIDE_PER_PEER_MAX = 16, // a peer has us hold no more than that
 };
 
 struct tunnel {
@@ -53,6 +54,8 @@ tunnel_free(struct tunnel *t)
 	t->base.link->n_tunnels--;
 	if (t->inbound)
 		t->base.link->n_tunnels_in--;
+	if (t->is_wide)
+		t->base.link->n_wide--;
 	(void)event_del(&t->readable);
 	(void)event_del(&t->writable);
 	(void)event_del(&t->watch_late);
@@ -327,9 +330,11 @@ widen(struct tunnel *t, size_t len)
 {
 	int size = WIDE_BYTES;
 
-	if (!t->inbound || t->is_wide || (t->n_came += len) < WIDE_FROM)
+	if (!t->inbound || t->is_wide || (t->n_came += len) < WIDE_FROM ||
+	    t->base.link->n_wide >= WIDE_PER_PEER_MAX)
 		return;
 	t->is_wide = true;
+	t->base.link->n_wide++;
 	// The kernel clips it to what the administrator allows.
 	(void)setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
